@@ -1,0 +1,1 @@
+"""Erlen measured beside bare servers and its peers: `python3 benchmarks/run.py`."""

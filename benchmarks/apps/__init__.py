@@ -1,0 +1,1 @@
+"""The same six answers, written for each contestant in its own idiom."""

@@ -1,0 +1,1 @@
+"""One-route applications, for import time, modules and memory."""

@@ -1,0 +1,5 @@
+"""`python -m erlen`."""
+
+from erlen.cli.main import main
+
+main(prog_name="erlen")

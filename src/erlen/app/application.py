@@ -1,0 +1,240 @@
+"""The application: what the first line of every Erlen program makes."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+from erlen.app.plugin import Plugin
+from erlen.app.routes import Routes, SlashPolicy
+from erlen.app.settings import Settings
+from erlen.binding.marker import Dependency
+from erlen.binding.parameter import Providers
+from erlen.errors import ConfigurationError, Mistake
+from erlen.routing.registry import Converters
+from erlen.types import AnyHandler
+
+if TYPE_CHECKING:
+    from erlen.app.site import Site
+    from erlen.routing.converter import Converter
+
+__all__ = ["App"]
+
+AnyPlugin = TypeVar("AnyPlugin", bound=Plugin)
+
+
+class App(Routes):
+    """An application; also a complete RSGI, ASGI 3 and WSGI application by itself.
+
+    Args:
+        settings: defaults in code; the environment wins.
+        slashes: what happens to a request with one slash too many or too few at its end: `redirect` (by default), `strict` (404)
+            or `ignore`.
+        dependencies: `Depends(…)` called before every handler.
+        templates: the folder of templates, relative to the file that makes the application.
+        static: the folder of static files, likewise.
+    """
+
+    def __init__(
+        self,
+        settings: Settings | None = None,
+        *,
+        slashes: SlashPolicy = "redirect",
+        dependencies: tuple[Any, ...] = (),
+        templates: str | Path | None = None,
+        static: str | Path | None = None,
+    ) -> None:
+        super().__init__(slashes=slashes, dependencies=dependencies, templates=templates, static=static)
+        self.settings = settings if settings is not None else Settings()
+        frame = sys._getframe(1)
+        self.import_name: str = frame.f_globals.get("__name__", "__main__")
+        self.folder = Path(frame.f_code.co_filename).parent
+        """Where the application lives: relative paths in its settings start here."""
+        self.plugins: list[tuple[Plugin, str]] = []
+        self.providers = Providers()
+        self.converters = Converters()
+        self.steps: list[Callable[..., Any] | tuple[Callable[[], Any] | None, Callable[[], Any] | None]] = []
+        self._site: Site | None = None
+        # Servers tell ASGI from WSGI by looking whether `app.__call__` is a coroutine function; what they call is the class's.
+        vars(self)["__call__"] = self._asgi
+
+    # -- what it is made of ---------------------------------------------------------------------------------------------------
+
+    def use(self, plugin: AnyPlugin) -> AnyPlugin:
+        """Add a battery or any other plugin, and return it."""
+        self._check_open()
+        frame = sys._getframe(1)
+        where = f"{frame.f_code.co_filename}:{frame.f_lineno}"
+        if not isinstance(plugin, Plugin):
+            raise ConfigurationError(Mistake(f"{plugin!r} is no plugin", where, "a plugin has `name`, `requires` and `setup`; middleware goes to `add_middleware`"))
+        self.plugins.append((plugin, where))
+        return plugin
+
+    def provide(
+        self, kind: type, provider: Any, *, scope: Literal["request", "app"] = "request", threaded: bool = True
+    ) -> None:
+        """Let handlers and dependencies ask for a type: `def show(clock: Clock)`.
+
+        Args:
+            kind: the type, as parameters are annotated.
+            provider: an instance; or what makes one, as for `Depends`.
+            scope: `request` makes one for each request that asks, `app` one for all (with a provider that takes nothing).
+            threaded: as for `Depends`.
+        """
+        self._check_open()
+        if not callable(provider):
+            value = provider
+            self.providers.by_type[kind] = Dependency(lambda: value, True, False)
+        elif scope == "app":
+            self.providers.by_type[kind] = Dependency(_once(provider), True, threaded)
+        else:
+            self.providers.by_type[kind] = Dependency(provider, True, threaded)
+
+    def register_converter(self, name: str, converter: Converter) -> None:
+        """Add a converter for path parameters: `{colour:hex}`."""
+        self._check_open()
+        self.converters.register(name, converter)
+
+    def lifespan(self, function: AnyHandler) -> AnyHandler:
+        """Run a generator function, `def` or `async def`, around the life of each worker: start, `yield`, stop."""
+        self._check_open()
+        self.steps.append(function)
+        return function
+
+    def on_startup(self, function: AnyHandler) -> AnyHandler:
+        """Call a function, `def` or `async def`, when a worker starts."""
+        self._check_open()
+
+        self.steps.append((function, None))
+        return function
+
+    def on_shutdown(self, function: AnyHandler) -> AnyHandler:
+        """Call a function, `def` or `async def`, when a worker stops; the last added is called first."""
+        self._check_open()
+
+        self.steps.append((None, function))
+        return function
+
+    # -- what it becomes ------------------------------------------------------------------------------------------------------
+
+    def freeze(self, overrides: Mapping[Any, Any] | None = None) -> Site:
+        """Compile the application into an immutable site. Opens no connection.
+
+        Args:
+            overrides: for tests: settings by name, dependencies by the function they replace, provided values by type.
+
+        Raises:
+            ConfigurationError: listing every mistake with its place and fix.
+        """
+        from erlen.app.freeze import freeze
+
+        return freeze(self, overrides or {})
+
+    @property
+    def site(self) -> Site:
+        """The frozen application, made on first use; registering afterwards raises."""
+        if self._site is None:
+            self._site = self.freeze()
+            self._close(f"{self!r} is frozen")
+        return self._site
+
+    def lifespan_steps(self, site: Site) -> list[tuple[Callable[[], Any] | None, Callable[[], Any] | None]]:
+        """Return the pairs of start and stop functions of this application, for one site."""
+        return [step if isinstance(step, tuple) else _steps(step, site) for step in self.steps]
+
+    @property
+    def lifespans(self) -> list[Callable[..., Any]]:
+        """The functions that run when a worker starts or stops."""
+        return [one for step in self.steps for one in (step if isinstance(step, tuple) else (step,)) if one is not None]
+
+    # -- as an application of each interface ----------------------------------------------------------------------------------
+
+    def __call__(self, scope: Any, receive: Any, send: Any = None) -> Any:
+        """Answer as ASGI 3 (`scope, receive, send`) or as WSGI (`environ, start_response`)."""
+        if send is None:
+            return self.site.wsgi(scope, receive)
+        return self.site.asgi(scope, receive, send)
+
+    async def _asgi(self, scope: Any, receive: Any, send: Any) -> None:
+        await self.site.asgi(scope, receive, send)
+
+    def __rsgi__(self, scope: Any, proto: Any) -> Any:
+        return self.site.rsgi.__rsgi__(scope, proto)
+
+    def __rsgi_init__(self, loop: Any) -> None:
+        self.site.rsgi.__rsgi_init__(loop)
+
+    def __rsgi_del__(self, loop: Any) -> None:
+        self.site.rsgi.__rsgi_del__(loop)
+
+    def __repr__(self) -> str:
+        return f"<App {self.import_name}>"
+
+    def _close(self, reason: str) -> None:
+        self._closed = reason
+        stack: list[Routes] = [self]
+        while stack:
+            for record in stack.pop().records:
+                blueprint = getattr(record, "blueprint", None)
+                if blueprint is not None and not blueprint._closed:
+                    blueprint._closed = reason
+                    stack.append(blueprint)
+
+
+def _steps(function: Callable[..., Any], site: Site) -> tuple[Callable[[], Any], Callable[[], Any]]:
+    import inspect
+
+    generators: list[Any] = []
+    takes_site = bool(inspect.signature(function).parameters)
+
+    async def start() -> None:
+        made = function(site) if takes_site else function()
+        generators.append(made)
+        if isinstance(made, AsyncIterator):
+            await anext(made)
+        elif isinstance(made, Iterator):
+            next(made)
+        else:
+            raise ConfigurationError(f"the lifespan {function.__qualname__} must `yield` once between start and stop")
+
+    async def stop() -> None:
+        made = generators.pop()
+        if isinstance(made, AsyncIterator):
+            await anext(made, None)
+        else:
+            next(made, None)
+
+    return start, stop
+
+
+def _once(provider: Callable[[], Any]) -> Callable[[], Any]:
+    """Return a provider that makes its value once."""
+    import threading
+
+    lock = threading.Lock()
+    made: list[Any] = []
+    if _is_async(provider):
+
+        async def aget() -> Any:
+            if not made:
+                made.append(await provider())
+            return made[0]
+
+        return aget
+
+    def get() -> Any:
+        if not made:
+            with lock:
+                if not made:
+                    made.append(provider())
+        return made[0]
+
+    return get
+
+
+def _is_async(function: Callable[..., Any]) -> bool:
+    from erlen.binding.dependency import colour_of
+
+    return colour_of(function) == "loop"

@@ -1,0 +1,48 @@
+"""A part of an application in a module of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from erlen.app.routes import Middleware, Routes, SlashPolicy
+
+__all__ = ["Blueprint"]
+
+
+class Blueprint(Routes):
+    """Routes with a common prefix, name, hooks, error handlers, templates, static files and commands.
+
+    Args:
+        name: for `url_for("name.handler")`; nested names are joined with dots.
+        prefix: before the path of every route; may have parameters: `/shelves/{shelf}`.
+        host: only for this host.
+        middleware: around every handler here, inside the application's.
+        dependencies: `Depends(…)` called before every handler here.
+        slashes: the slash policy of the routes here, the application's by default.
+        templates: a folder of templates, found after the application's own.
+        static: a folder of static files.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        prefix: str = "",
+        host: str | None = None,
+        middleware: Iterable[Middleware] = (),
+        dependencies: Iterable[Any] = (),
+        slashes: SlashPolicy | None = None,
+        templates: str | Path | None = None,
+        static: str | Path | None = None,
+    ) -> None:
+        if not name or "." in name:
+            raise ValueError(f"a blueprint's name is a word without dots, not {name!r}")
+        super().__init__(middleware=middleware, dependencies=dependencies, slashes=slashes, templates=templates, static=static)
+        self.name = name
+        self.prefix = prefix
+        self.host = host
+
+    def __repr__(self) -> str:
+        return f"<Blueprint {self.name} {self.prefix or '/'}>"

@@ -1,0 +1,52 @@
+"""What to mend before a site goes into production: `erlen check --deploy`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from erlen.app.settings import Settings
+from erlen.app.site import Site
+from erlen.errors import Mistake
+
+__all__ = ["deployment_mistakes"]
+
+FEW = 5
+
+
+def deployment_mistakes(site: Site) -> list[Mistake]:
+    """Return what is unsafe in production about a site's settings, each with its fix."""
+    return [Mistake(message, f"setting {setting.upper()}", fix) for setting, message, fix in _look(site.settings)]
+
+
+def _look(settings: Settings) -> Iterator[tuple[str, str, str]]:
+    if settings.debug:
+        yield "debug", "Debug mode shows visitors the code and its data.", "unset DEBUG"
+    if not settings.secret_key:
+        yield "secret_key", "There is no secret key: sessions, flash messages and signed values fail.", "run `erlen secret` and set SECRET_KEY to what it prints"
+    elif len(settings.secret_key) < 32 or len(set(settings.secret_key)) < FEW:
+        yield "secret_key", "The secret key is short or simple enough to be guessed.", "run `erlen secret` and set SECRET_KEY to what it prints"
+    for key in settings.secret_key_fallbacks:
+        if len(key) < 32 or len(set(key)) < FEW:
+            yield "secret_key_fallbacks", "A former secret key is weak, and still accepted.", "remove it from SECRET_KEY_FALLBACKS"
+    if not settings.allowed_hosts:
+        yield "allowed_hosts", "Only loopback names are answered.", "set ALLOWED_HOSTS to the names of this site, such as example.com"
+    elif "*" in settings.allowed_hosts:
+        yield "allowed_hosts", "Every Host is believed, so links that are built from it can be poisoned.", "list the names of this site in ALLOWED_HOSTS"
+    if "*" in settings.trusted_proxies:
+        yield "trusted_proxies", "Everyone may say which client they are.", "list the proxies' addresses in TRUSTED_PROXIES"
+    if not settings.csrf_protection:
+        yield "csrf_protection", "Other sites can make a visitor's browser act here.", "remove CSRF_PROTECTION; exempt single routes with csrf=False"
+    if not settings.content_security_policy:
+        yield "content_security_policy", "Injected scripts would run.", "remove CONTENT_SECURITY_POLICY, or write a policy into it"
+    elif "'unsafe-inline'" in settings.content_security_policy:
+        yield "content_security_policy", "The policy allows inline scripts or styles, which is what injections are.", "use nonces: `request.csp_nonce`"
+    if not settings.content_type_nosniff:
+        yield "content_type_nosniff", "Browsers may take an upload for a script.", "remove CONTENT_TYPE_NOSNIFF"
+    if settings.frame_options.upper() not in ("DENY", "SAMEORIGIN"):
+        yield "frame_options", "Other sites can frame this one and catch clicks.", "remove FRAME_OPTIONS"
+    if not settings.referrer_policy or settings.referrer_policy in ("unsafe-url", "no-referrer-when-downgrade"):
+        yield "referrer_policy", "Other sites learn the addresses of pages here.", "remove REFERRER_POLICY"
+    if not settings.cross_origin_opener_policy or settings.cross_origin_opener_policy == "unsafe-none":
+        yield "cross_origin_opener_policy", "A page that opens this one can reach into it.", "remove CROSS_ORIGIN_OPENER_POLICY"
+    if settings.hsts_seconds < 31_536_000:
+        yield "hsts_seconds", "Browsers do not insist on TLS for a year.", "remove HSTS_SECONDS once the whole site is served over TLS"

@@ -1,0 +1,196 @@
+"""Middleware and hooks around an endpoint, composed at freeze in whichever colours they come.
+
+A chain is *thread-coloured* when it can run in a thread with one `send(None)`, *loop-coloured* when it needs the event loop. A `def`
+in front of thread-coloured code shares its one hop; where the colours change, a hop or a bridge is put between, and counted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import suppress
+from typing import Any, Protocol, TypeAlias, runtime_checkable
+
+from msgspec import Struct
+
+from erlen.app.routes import Hooks, Middleware
+from erlen.binding.dependency import colour_of
+from erlen.binding.parameter import describe
+from erlen.binding.result import to_response
+from erlen.drive import drive
+from erlen.errors import ErlenError
+from erlen.http.request import Request
+from erlen.http.response import Response
+from erlen.types import Colour
+
+__all__ = ["Chain", "Crossing", "Policy", "add_hooks", "add_middleware"]
+
+Call: TypeAlias = Callable[[Request], Coroutine[Any, Any, Response]]
+
+
+@runtime_checkable
+class Policy(Protocol):
+    """Middleware of both colours: it decides before and after, and waits for nothing. `Cors` is one."""
+
+    def before(self, request: Request) -> Response | None:
+        """Return a response to answer without calling the handler, or None."""
+        ...
+
+    def after(self, request: Request, response: Response) -> Response:
+        """Return the response to send, as a rule the same one."""
+        ...
+
+
+class Crossing(Protocol):
+    """The ways between the colours that the site offers."""
+
+    def to_thread(self, call: Call, request: Request) -> Awaitable[Response]:
+        """Run thread-coloured code from the loop."""
+        ...
+
+    def call_in_thread(self, function: Callable[..., Any], *args: Any) -> Awaitable[Any]:
+        """Call a plain function from the loop."""
+        ...
+
+    def to_loop(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
+        """Wait in a thread for loop-coloured code."""
+        ...
+
+
+class Chain(Struct, frozen=True, eq=False):
+    """An endpoint with what has been put around it so far."""
+
+    call: Call
+    colour: Colour
+    crossing: Crossing
+    preload: str | None = None
+    """What a hop must read from the request first, since a thread cannot wait for it."""
+    hops: int = 0
+
+    def on_loop(self) -> Chain:
+        """Return the chain made to run on the loop: thread-coloured code hops into a thread."""
+        if self.colour == "loop":
+            return self
+        inner, to_thread, preload = self.call, self.crossing.to_thread, self.preload
+
+        if preload is None:
+
+            async def hop(request: Request) -> Response:
+                return await to_thread(inner, request)
+        else:
+
+            async def hop(request: Request) -> Response:
+                await _read_ahead(request, preload)
+                return await to_thread(inner, request)
+
+        return Chain(hop, "loop", self.crossing, preload, self.hops + 1)
+
+    def in_thread(self) -> Chain:
+        """Return the chain made to run in a thread: loop-coloured code is waited for."""
+        if self.colour == "thread":
+            return self
+        inner, to_loop, preload = self.call, self.crossing.to_loop, self.preload
+
+        async def bridge(request: Request) -> Response:
+            if preload is not None:
+                # Here reading costs only this thread its time; on the loop it could hold up the others.
+                await _read_ahead(request, preload)
+            return to_loop(inner(request))  # type: ignore[no-any-return]
+
+        return Chain(bridge, "thread", self.crossing, preload, self.hops + 1)
+
+
+def add_middleware(chain: Chain, middleware: Middleware) -> Chain:
+    """Put one middleware around a chain."""
+    if isinstance(middleware, Policy):
+        return _add_policy(chain, middleware)
+    name = describe(middleware)
+    if colour_of(middleware) == "loop":
+        inner = chain.on_loop()
+        call_next = inner.call
+
+        async def on_loop(request: Request) -> Response:
+            response = await middleware(request, call_next)
+            return response if isinstance(response, Response) else _not_a_response(name, response)
+
+        return Chain(on_loop, "loop", chain.crossing, inner.preload, inner.hops)
+    inner = chain.in_thread()
+
+    def call_next_now(request: Request) -> Response:
+        return drive(inner.call(request))
+
+    async def in_thread(request: Request) -> Response:
+        response = middleware(request, call_next_now)
+        return response if isinstance(response, Response) else _not_a_response(name, response)
+
+    return Chain(in_thread, "thread", chain.crossing, inner.preload, inner.hops)
+
+
+def _add_policy(chain: Chain, policy: Policy) -> Chain:
+    inner, before, after = chain.call, policy.before, policy.after
+
+    async def call(request: Request) -> Response:
+        response = before(request)
+        return after(request, await inner(request) if response is None else response)
+
+    return Chain(call, chain.colour, chain.crossing, chain.preload, chain.hops)
+
+
+def add_hooks(chain: Chain, hooks: Hooks) -> Chain:
+    """Put the before, after and teardown functions of one application or blueprint around a chain."""
+    functions = [*hooks.before, *hooks.after, *hooks.teardown]
+    if not functions:
+        return chain
+    if chain.colour == "thread" and any(colour_of(function) == "loop" for function in functions):
+        chain = chain.on_loop()
+    call = chain.crossing.call_in_thread
+
+    def prepared(function: Callable[..., Any]) -> Callable[..., Awaitable[Any]]:
+        if colour_of(function) == "loop":
+            return function
+        if chain.colour == "loop":
+            return lambda *args: call(function, *args)
+
+        async def here(*args: Any) -> Any:
+            return function(*args)
+
+        return here
+
+    before = [prepared(function) for function in hooks.before]
+    after = [prepared(function) for function in reversed(hooks.after)]
+    teardown = [prepared(function) for function in reversed(hooks.teardown)]
+    inner = chain.call
+
+    async def hooked(request: Request) -> Response:
+        failure: Exception | None = None
+        try:
+            for hook in before:
+                early = await hook(request)
+                if early is not None:
+                    response = to_response(early, name="a before_request hook")
+                    break
+            else:
+                response = await inner(request)
+            for hook in after:
+                replaced = await hook(request, response)
+                if replaced is not None:
+                    response = to_response(replaced, name="an after_request hook")
+            return response
+        except Exception as error:
+            failure = error
+            raise
+        finally:
+            for hook in teardown:
+                await hook(request, failure)
+
+    hops = chain.hops + (chain.colour == "loop" and any(colour_of(function) == "thread" for function in functions))
+    return Chain(hooked, chain.colour, chain.crossing, chain.preload, hops)
+
+
+async def _read_ahead(request: Request, what: str) -> None:
+    """Read the body for code that cannot wait for it. What goes wrong is raised again when the endpoint asks, inside its middleware."""
+    with suppress(Exception):
+        await (request.form() if what == "form" else request.body())
+
+
+def _not_a_response(name: str, value: object) -> Response:
+    raise ErlenError(f"the middleware {name} returned {type(value).__name__}, not a Response: is a `return` or an `await` before call_next missing?")

@@ -1,0 +1,173 @@
+"""The one place that turns exceptions into responses: problem details (RFC 9457) for programs, a page for people."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from typing import Any, TypeAlias
+
+from erlen.app.layers import Crossing
+from erlen.app.routes import Hooks
+from erlen.binding.dependency import colour_of
+from erlen.binding.result import to_response
+from erlen.errors import Fault, HTTPError, InvalidRequest, reason_phrase
+from erlen.http.request import Request
+from erlen.http.response import HTML, Response, encode_json
+from erlen.types import Colour
+
+__all__ = ["Problems", "problem_document", "render_problem"]
+
+PROBLEM_JSON = "application/problem+json"
+
+Handlers: TypeAlias = Sequence[Hooks]
+"""Whose error handlers count, the nearest first."""
+
+
+class Problems:
+    """Answers errors: by the handlers of the application where there is one, else in the standard way."""
+
+    def __init__(self, *, debug: bool, crossing: Crossing) -> None:
+        self.debug = debug
+        self.crossing = crossing
+
+    def responder(self, scopes: Handlers, colour: Colour) -> Callable[[Request, Exception], Coroutine[Any, Any, Response]]:
+        """Return the coroutine function that answers errors of some routes, for code of one colour."""
+        by_key: list[dict[int | type[BaseException], Callable[[Request, Any], Awaitable[Any]]]] = [
+            {key: self._coloured(function, colour) for key, function in hooks.errors.items()} for hooks in scopes if hooks.errors
+        ]
+
+        async def respond(request: Request, error: Exception) -> Response:
+            status = error.status if isinstance(error, HTTPError) else 500
+            unexpected = not isinstance(error, HTTPError)
+            handler = _find(by_key, error, status)
+            if handler is not None:
+                try:
+                    response = to_response(await handler(request, error), status=status, name="an error handler")
+                except Exception as second:  # noqa: BLE001 - an error handler that fails must not take the worker with it
+                    second.__context__ = second.__context__ or error
+                    log_failure(request, second)
+                    return self.render(request, second)
+                if unexpected and response.status >= 500:
+                    log_failure(request, error)
+                return response
+            if unexpected or status >= 500:
+                log_failure(request, error)
+            return self.render(request, error)
+
+        return respond
+
+    def render(self, request: Request, error: Exception) -> Response:
+        """Answer an error in the standard way. Never raises."""
+        try:
+            return render_problem(request, error, debug=self.debug)
+        except Exception as second:  # noqa: BLE001 - the last resort must always answer
+            log_failure(request, second)
+            return Response(encode_json({"title": reason_phrase(500), "status": 500}), 500, None, PROBLEM_JSON)
+
+    def _coloured(self, function: Callable[..., Any], colour: Colour) -> Callable[[Request, Any], Awaitable[Any]]:
+        own = colour_of(function)
+        if colour == "loop":
+            if own == "loop":
+                return function
+            call = self.crossing.call_in_thread
+            return lambda request, error: call(function, request, error)
+
+        to_loop = self.crossing.to_loop
+
+        async def here(request: Request, error: Any) -> Any:
+            return function(request, error) if own == "thread" else to_loop(function(request, error))
+
+        return here
+
+
+def _find(
+    scopes: list[dict[int | type[BaseException], Callable[[Request, Any], Awaitable[Any]]]], error: Exception, status: int
+) -> Callable[[Request, Any], Awaitable[Any]] | None:
+    for handlers in scopes:
+        for ancestor in type(error).__mro__:
+            if ancestor in handlers:
+                return handlers[ancestor]
+        if status in handlers:
+            return handlers[status]
+    return None
+
+
+def render_problem(request: Request, error: Exception, *, debug: bool) -> Response:
+    """Return the standard answer to an error, as the client's `Accept` asks."""
+    known = error if isinstance(error, HTTPError) else HTTPError()
+    headers = {name: value for name, value in known.headers.items() if value}
+    if request.accept.prefers_html:
+        body, content_type = _page(request, known, error, debug), HTML
+    else:
+        body, content_type = encode_json(problem_document(known, error, debug=debug)), PROBLEM_JSON
+    response = Response(body, known.status, headers, content_type)
+    response.vary("Accept")
+    return response
+
+
+def problem_document(known: HTTPError, error: Exception, *, debug: bool) -> dict[str, object]:
+    """Return the members of the problem document (RFC 9457, section 3.1)."""
+    document: dict[str, object] = {"type": "about:blank", "title": known.title, "status": known.status}
+    if known.detail:
+        document["detail"] = known.detail
+    if isinstance(known, InvalidRequest):
+        document["errors"] = [fault_member(fault) for fault in known.faults]
+    document.update({key: value for key, value in known.extra.items() if key not in document})
+    if debug and known is not error:
+        document["detail"] = f"{type(error).__name__}: {error}"
+        document["traceback"] = _traceback(error)
+    return document
+
+
+def fault_member(fault: Fault) -> dict[str, object]:
+    """Return a fault as a member of `errors`: its place as a list, for a body also as a JSON Pointer (RFC 6901)."""
+    member: dict[str, object] = {"location": list(fault.location), "detail": fault.message}
+    if fault.location and fault.location[0] == "body":
+        steps = (str(step).replace("~", "~0").replace("/", "~1") for step in fault.location[1:])
+        member["pointer"] = "#" + "".join(f"/{step}" for step in steps)
+    return member
+
+
+def _page(request: Request, known: HTTPError, error: Exception, debug: bool) -> str:
+    from markupsafe import escape
+
+    parts = [f"<h1><span>{known.status}</span> {escape(known.title)}</h1>"]
+    if known.detail:
+        parts.append(f"<p>{escape(known.detail)}</p>")
+    if isinstance(known, InvalidRequest):
+        items = "".join(f"<li><b>{escape('.'.join(map(str, fault.location[1:])) or fault.location[0])}</b>: {escape(fault.message)}</li>" for fault in known.faults)
+        parts.append(f"<ul>{items}</ul>")
+    if debug and known is not error:
+        parts.append(f"<pre>{escape(''.join(_traceback(error)))}</pre>")
+    return _PAGE.format(title=f"{known.status} {escape(known.title)}", nonce=request.csp_nonce, body="\n".join(parts))
+
+
+def _traceback(error: Exception) -> list[str]:
+    import traceback
+
+    return traceback.format_exception(error)
+
+
+def log_failure(request: Request, error: Exception) -> None:
+    """Log an unexpected error with its traceback; what comes from the request is escaped (OWASP ASVS 5.0 V16.4.1)."""
+    import logging
+
+    logging.getLogger("erlen").error("%s %s failed: %s", request.method, ascii(request.path)[1:-1], type(error).__name__, exc_info=error)
+
+
+_PAGE = """<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{title}</title>
+<style nonce="{nonce}">
+:root {{ color-scheme: light dark; }}
+body {{ font: 1rem/1.6 system-ui, sans-serif; max-width: 44rem; margin: 12vh auto; padding: 0 1.5rem; }}
+h1 {{ font-size: 1.6rem; line-height: 1.25; }}
+h1 span {{ opacity: .65; font-weight: 400; }}
+pre {{ overflow-x: auto; font-size: .85rem; line-height: 1.45; }}
+</style>
+<main>
+{body}
+</main>
+</html>
+"""

@@ -1,0 +1,162 @@
+"""Settings: one typed class; values in code are defaults, the environment wins (DESIGN 9)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Annotated, Any, get_args, get_origin
+
+import msgspec
+from msgspec import Meta, Struct
+
+from erlen.errors import ConfigurationError, Mistake
+
+__all__ = ["Settings", "resolve_settings"]
+
+Names = tuple[str, ...]
+
+
+class Settings(Struct, frozen=True, kw_only=True):
+    """What may differ between places an application runs; subclass it to add your own.
+
+    Each field is also an environment variable of the same name in upper case, which wins over the value in code. Lists are separated
+    by commas, truth is `1`/`true`/`yes`/`on`.
+    """
+
+    debug: bool = False
+    """Show errors in detail; never in production."""
+    secret_key: str = ""
+    """Signs sessions and tokens; at least 32 random characters. `erlen secret` prints a new one."""
+    secret_key_fallbacks: Names = ()
+    """Former keys: still accepted, no longer used to sign."""
+
+    allowed_hosts: Names = ()
+    """Hosts this site answers to, besides loopback names: `example.com`, `.example.com` with its sub-domains, `*` for any."""
+    trusted_origins: Names = ()
+    """Origins that may send unsafe requests from a browser, and that CORS answers: `https://app.example.com`."""
+    trusted_proxies: Names = ()
+    """Addresses or networks of proxies whose `X-Forwarded-*` headers are believed; `unix` for a Unix socket."""
+    root_path: str = ""
+    """The prefix the site is served under behind a proxy that strips it: `/app`."""
+    server_name: str = ""
+    """Scheme-less host for absolute URLs made outside a request."""
+
+    csrf_protection: bool = True
+    """Refuse unsafe requests that another site made a browser send."""
+    content_security_policy: str = "default"
+    """The Content-Security-Policy header; `default` for the strict one, empty for none."""
+    frame_options: str = "DENY"
+    """The X-Frame-Options header; empty for none."""
+    referrer_policy: str = "strict-origin-when-cross-origin"
+    """The Referrer-Policy header; empty for none."""
+    cross_origin_opener_policy: str = "same-origin"
+    """The Cross-Origin-Opener-Policy header; empty for none."""
+    content_type_nosniff: bool = True
+    """Send X-Content-Type-Options: nosniff."""
+    hsts_seconds: Annotated[int, Meta(ge=0)] = 31_536_000
+    """How long browsers insist on TLS once they saw it (Strict-Transport-Security), in seconds; 0 for not at all."""
+
+    session_cookie: str = "session"
+    """The session cookie's name; over TLS it is prefixed with `__Host-`."""
+    session_max_age: Annotated[int, Meta(ge=0)] = 14 * 24 * 3600
+    """How long a permanent session lives, in seconds."""
+
+    compression: bool = True
+    """Compress responses where client and content allow, except where secrets meet user input."""
+    threads: Annotated[int, Meta(ge=1, le=1024)] = 16
+    """Threads per worker for `def` handlers: 16 suits database work, 32 to 64 slow calls."""
+
+    max_body_size: Annotated[int, Meta(ge=0)] = 16 * 1024 * 1024
+    """The largest request body, in bytes; a route may say its own."""
+    body_timeout: Annotated[float, Meta(gt=0)] = 30.0
+    """How long a client may take to send a body, in seconds."""
+    max_form_fields: Annotated[int, Meta(ge=0)] = 1000
+    """Fields of a form, and parameters of a query string."""
+    max_form_files: Annotated[int, Meta(ge=0)] = 100
+    """Files of a form."""
+    max_field_size: Annotated[int, Meta(ge=0)] = 1024 * 1024
+    """One form field that is no file, in bytes."""
+    max_header_count: Annotated[int, Meta(ge=1)] = 100
+    """Header fields of a request."""
+    max_header_size: Annotated[int, Meta(ge=1)] = 32 * 1024
+    """All header fields of a request together, in bytes."""
+    max_target_size: Annotated[int, Meta(ge=1)] = 8 * 1024
+    """Path and query string of a request together, in bytes."""
+    max_json_depth: Annotated[int, Meta(ge=1, le=500)] = 64
+    """How deep a JSON body may nest."""
+
+    def __repr__(self) -> str:
+        shown = []
+        for name in self.__struct_fields__:
+            value = getattr(self, name)
+            shown.append(f"{name}={'***' if value and is_secret(name) else repr(value)}")
+        return f"{type(self).__name__}({', '.join(shown)})"
+
+
+def is_secret(name: str) -> bool:
+    """Return whether a setting of this name is masked wherever it is shown."""
+    return any(part in name.lower() for part in ("secret", "password", "passwd", "token", "private", "credential", "api_key", "apikey"))
+
+
+def resolve_settings(
+    defaults: Settings, environment: Mapping[str, str] | None = None, overrides: Mapping[str, Any] | None = None
+) -> Settings:
+    """Return the settings in force: code, then environment, then overrides.
+
+    Raises:
+        ConfigurationError: listing every environment variable that does not fit its field.
+    """
+    environment = os.environ if environment is None else environment
+    changes: dict[str, Any] = {}
+    mistakes: list[Mistake] = []
+    for field in msgspec.structs.fields(type(defaults)):
+        text = environment.get(field.name.upper())
+        if text is None:
+            continue
+        try:
+            changes[field.name] = parse_setting(text, field.type)
+        except (msgspec.ValidationError, ValueError) as error:
+            shown = "its value" if is_secret(field.name) else repr(text)
+            mistakes.append(Mistake(f"setting {field.name.upper()}: {shown} does not fit: {error}", "the environment", _expected(field.type)))
+    for name, value in (overrides or {}).items():
+        if name not in defaults.__struct_fields__:
+            mistakes.append(Mistake(f"there is no setting {name!r}", "overrides", f"one of {', '.join(defaults.__struct_fields__)}"))
+        else:
+            changes[name] = value
+    if mistakes:
+        raise ConfigurationError(mistakes)
+    return msgspec.structs.replace(defaults, **changes) if changes else defaults
+
+
+def parse_setting(text: str, annotation: Any) -> Any:
+    """Read a setting's value from text.
+
+    Raises:
+        ValueError or msgspec.ValidationError: saying what was expected.
+    """
+    plain = annotation
+    while get_origin(plain) is Annotated:
+        plain = plain.__origin__
+    if plain is bool:
+        word = text.strip().lower()
+        if word in ("1", "true", "yes", "on"):
+            return True
+        if word in ("0", "false", "no", "off", ""):
+            return False
+        raise ValueError("expected true or false")
+    origin = get_origin(plain)
+    if origin in (list, tuple, set, frozenset):
+        parts = [part.strip() for part in text.split(",") if part.strip()]
+        return msgspec.convert(parts, annotation, strict=False)
+    if origin is dict or hasattr(plain, "__struct_fields__"):
+        return msgspec.json.decode(text.encode(), type=annotation)
+    if any(argument is type(None) for argument in get_args(plain)) and not text:
+        return None
+    return msgspec.convert(text, annotation, strict=False)
+
+
+def _expected(annotation: Any) -> str:
+    plain = annotation
+    while get_origin(plain) is Annotated:
+        plain = plain.__origin__
+    return f"give it a value of type {getattr(plain, '__name__', plain)}"

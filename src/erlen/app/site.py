@@ -1,0 +1,314 @@
+"""The frozen site: what an application has become when it serves."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
+
+from erlen.app.pipeline import Pipeline
+from erlen.app.settings import Settings
+from erlen.doors.draining import Draining
+from erlen.doors.pool import BackgroundLoop, ThreadPool
+from erlen.errors import ErlenError, HTTPError, Mistake
+from erlen.http.limits import Limits
+from erlen.http.request import Request
+from erlen.http.response import Response
+from erlen.types import Colour, Handler, HeaderPairs
+
+if TYPE_CHECKING:
+    from erlen.app.plugin import Plugin
+    from erlen.doors.asgi import AsgiDoor
+    from erlen.doors.rsgi import RsgiDoor
+    from erlen.doors.wsgi import WsgiDoor
+    from erlen.http.session import HttpSession
+    from erlen.routing.reverse import URLMap
+    from erlen.security.cookie_session import CookieSessions
+    from erlen.security.csrf import CsrfPolicy
+    from erlen.security.headers import ProtectiveHeaders
+    from erlen.security.hosts import HostPolicy
+    from erlen.security.proxies import Proxies
+
+__all__ = ["RouteInfo", "Site"]
+
+
+class RouteInfo(Struct, frozen=True, eq=False):
+    """A route of the site, for `erlen routes`, documentation and tools."""
+
+    name: str
+    path: str
+    methods: tuple[str, ...]
+    host: str | None
+    handler: Handler
+    colour: Colour
+    hops: int
+    """How often a request to it changes between the loop and a thread."""
+    middleware: tuple[str, ...]
+    where: str
+    deprecated: bool
+    parameters: Sequence[Any]
+    returns: Any
+    streams: str | None
+    is_mount: bool = False
+
+
+class Site:
+    """An immutable, compiled application. Made by `App.freeze`; served by its doors.
+
+    `rsgi`, `asgi` and `wsgi` are the doors; `routes`, `settings` and `extensions` can be read.
+    """
+
+    def __init__(
+        self,
+        *,
+        settings: Settings,
+        limits: Limits,
+        hosts: HostPolicy,
+        proxies: Proxies,
+        csrf: CsrfPolicy,
+        headers: ProtectiveHeaders,
+        sessions: CookieSessions,
+        crossings: Crossings,
+        plugins: Mapping[str, Plugin],
+        extensions: Mapping[str, Any],
+    ) -> None:
+        self.settings = settings
+        self.limits = limits
+        self.hosts = hosts
+        self.proxies = proxies
+        self.csrf = csrf
+        self.headers = headers
+        self.sessions = sessions
+        self.crossings = crossings
+        self.plugins = plugins
+        self.extensions = extensions
+        self.draining = Draining()
+        self.trusts_proxies: bool = proxies.enabled
+        self.routes: Sequence[RouteInfo] = ()
+        self.around: Sequence[tuple[Callable[..., Any], str]] = ()
+        """Every middleware, hook and lifespan function, each with its place."""
+        self.urls: URLMap
+        self.lifespan: Sequence[tuple[Callable[[], Any] | None, Callable[[], Any] | None]] = ()
+        self.checks: Sequence[Callable[[Site], Sequence[Mistake]]] = ()
+        self.commands: Sequence[Handler] = ()
+        self.url_defaults: Sequence[Callable[[str, dict[str, Any]], None]] = ()
+        self.dispatch: Callable[[Request], Coroutine[Any, Any, Response]]
+        self._pipeline: Pipeline
+        self._make_thread_pipeline: Callable[[], Pipeline]
+        self._thread_pipeline: Pipeline | None = None
+        self._started: list[Callable[[], Any]] = []
+        self._doors: dict[str, Any] = {}
+
+    def open(self, pipeline: Pipeline, make_thread_pipeline: Callable[[], Pipeline]) -> None:
+        """Give the site its compiled pipelines; the second only when a WSGI door asks for it."""
+        self._pipeline = pipeline
+        self._make_thread_pipeline = make_thread_pipeline
+        # PERF: the pipeline's own method, so that no frame of ours stands between a door and it.
+        self.dispatch = pipeline.dispatch
+
+    # -- doors --------------------------------------------------------------------------------------------------------------
+
+    @property
+    def pool(self) -> ThreadPool:
+        """The threads of this worker."""
+        return self.crossings.pool
+
+    @property
+    def rsgi(self) -> RsgiDoor:
+        """This site as an RSGI application."""
+        if "rsgi" not in self._doors:
+            from erlen.doors.rsgi import RsgiDoor
+
+            self._doors["rsgi"] = RsgiDoor(self)
+        return self._doors["rsgi"]  # type: ignore[no-any-return]
+
+    @property
+    def asgi(self) -> AsgiDoor:
+        """This site as an ASGI application."""
+        if "asgi" not in self._doors:
+            from erlen.doors.asgi import AsgiDoor
+
+            self._doors["asgi"] = AsgiDoor(self)
+        return self._doors["asgi"]  # type: ignore[no-any-return]
+
+    @property
+    def wsgi(self) -> WsgiDoor:
+        """This site as a WSGI application."""
+        if "wsgi" not in self._doors:
+            from erlen.doors.wsgi import WsgiDoor
+
+            self._doors["wsgi"] = WsgiDoor(self)
+        return self._doors["wsgi"]  # type: ignore[no-any-return]
+
+    @property
+    def dispatch_in_thread(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """`dispatch` for a thread that has no event loop: it never suspends."""
+        if self._thread_pipeline is None:
+            self._thread_pipeline = self._make_thread_pipeline()
+        return self._thread_pipeline.dispatch
+
+    def refuse(self, request: Request, error: HTTPError) -> Response:
+        """Answer a request that a door refuses before it is dispatched."""
+        return self._pipeline.refuse(request, error)
+
+    def default_headers(self, secure: bool) -> HeaderPairs:
+        """The protective header fields of every response."""
+        return self.headers.pairs(secure)
+
+    async def startup(self) -> None:
+        """Run what is to run when a worker starts, in order; if one fails, undo those before it and raise."""
+        try:
+            for start, stop in self.lifespan:
+                if start is not None:
+                    await _settle(start())
+                if stop is not None:
+                    self._started.append(stop)
+        except BaseException:
+            await self.shutdown()
+            raise
+
+    async def shutdown(self) -> None:
+        """Run what is to run when a worker stops, the last started first; then end the threads."""
+        failure: Exception | None = None
+        while self._started:
+            try:
+                await _settle(self._started.pop()())
+            except Exception as error:  # noqa: BLE001 - the others must still be stopped
+                failure = failure or error
+        self.crossings.close()
+        if failure is not None:
+            raise failure
+
+    # -- what requests ask (RequestContext) -----------------------------------------------------------------------------------
+
+    def client_address(self, request: Request) -> str:
+        return self.proxies.client(request) if self.trusts_proxies else request.peer
+
+    def effective_scheme(self, request: Request) -> str:
+        return self.proxies.scheme(request) if self.trusts_proxies else request.wire_scheme
+
+    def effective_host(self, request: Request) -> str:
+        host = self.proxies.host(request) if self.trusts_proxies else request.wire_host
+        if host not in self.hosts.known:
+            self.hosts.check(host)
+        return host
+
+    def root_path(self, request: Request) -> str:
+        prefix = self.settings.root_path or (self.proxies.prefix(request) if self.trusts_proxies else "")
+        return prefix.rstrip("/") + request.mount_path
+
+    def request_id(self, request: Request) -> str:
+        told = self.proxies.request_id(request) if self.trusts_proxies else None
+        value = told or secrets.token_hex(16)
+
+        def announce(_: Request, response: Response) -> None:
+            response.headers["x-request-id"] = value
+
+        request.finish_with(announce)
+        return value
+
+    def open_session(self, request: Request) -> HttpSession:
+        return self.sessions.open(request)
+
+    def csrf_token(self, request: Request) -> str:
+        return self.csrf.token(request)
+
+    def allow_nonce(self, request: Request, response: Response) -> None:
+        self.headers.apply_nonce(response, request.csp_nonce)
+
+    # -- URLs ---------------------------------------------------------------------------------------------------------------
+
+    def url_for(
+        self,
+        name: str,
+        params: Mapping[str, Any],
+        *,
+        request: Request | None = None,
+        query: Mapping[str, Any] | None = None,
+        fragment: str | None = None,
+        absolute: bool = False,
+        scheme: str | None = None,
+    ) -> str:
+        """Build the URL of a route; see `erlen.url_for`."""
+        if self.url_defaults:
+            params = dict(params)
+            for function in self.url_defaults:
+                function(name, params)
+        prefix = self.root_path(request) if request is not None else self.settings.root_path.rstrip("/")
+        path = prefix + self.urls.build(name, params, query=query, fragment=fragment)
+        host = self.urls.build_host(name, params)
+        if host is None and not absolute and scheme is None:
+            return path
+        own = request.host if request is not None else self.settings.server_name
+        if host is not None and ":" in own and not own.endswith("]"):
+            host += ":" + own.rpartition(":")[2]
+        authority = host or own
+        if not authority:
+            raise ErlenError("an absolute URL outside a request needs the setting SERVER_NAME, such as example.com")
+        return f"{scheme or (request.scheme if request is not None else 'https')}://{authority}{path}"
+
+    def route_name(self, handler: Callable[..., Any]) -> str:
+        """Return the name of the route that a handler answers; the first, where it answers several."""
+        for route in self.routes:
+            if route.handler is handler:
+                return route.name
+        raise LookupError(f"{getattr(handler, '__qualname__', handler)} is not the handler of a route")
+
+    def __repr__(self) -> str:
+        return f"<Site with {len(self.routes)} routes>"
+
+
+class Crossings:
+    """The threads of a site and the ways into them; shared by both pipelines."""
+
+    def __init__(self, threads: int) -> None:
+        self.threads = threads
+        self._pool: ThreadPool | None = None
+        self.background = BackgroundLoop()
+
+    @property
+    def pool(self) -> ThreadPool:
+        if self._pool is None:
+            self._pool = ThreadPool(self.threads)
+        return self._pool
+
+    def close(self) -> None:
+        """End the threads; a later start makes new ones."""
+        if self._pool is not None:
+            self._pool.close()
+            self._pool = None
+        self.background.close()
+
+
+class LoopCrossing:
+    """The crossing of the loop doors: threads are the pool's, the loop is the server's."""
+
+    def __init__(self, crossings: Crossings) -> None:
+        self._crossings = crossings
+
+    def to_thread(self, call: Callable[[Request], Coroutine[Any, Any, Response]], request: Request) -> Any:
+        return self._crossings.pool.run(call, request)
+
+    def call_in_thread(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        if kwargs:
+            from functools import partial
+
+            return self._crossings.pool.call(partial(function, *args, **kwargs))
+        return self._crossings.pool.call(function, *args)
+
+    def to_loop(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
+        return self._crossings.pool.wait(coroutine)
+
+
+class ThreadCrossing(LoopCrossing):
+    """The crossing of the WSGI door: the loop is one in the background."""
+
+    def to_loop(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
+        return self._crossings.background.run(coroutine)
+
+
+async def _settle(value: Any) -> None:
+    if hasattr(value, "__await__"):
+        await value

@@ -1,0 +1,306 @@
+"""A handler's signature, read once at freeze: what each parameter is and where its value comes from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, Literal, TypeAlias, Union, get_args, get_origin
+
+from msgspec import Struct
+
+from erlen.binding.marker import Body, Dependency, Marker, Source
+from erlen.errors import ConfigurationError, Mistake
+from erlen.http.form import FormData, UploadFile
+from erlen.http.headers import Headers
+from erlen.http.query import QueryParams
+from erlen.http.request import Request
+from erlen.http.session import HttpSession
+from erlen.schema.hints import hints_of
+from erlen.schema.model import kind_of
+from erlen.types import MISSING, Handler
+
+__all__ = ["Parameter", "Providers", "Resolver", "location_of", "read_signature"]
+
+Kind: TypeAlias = Literal["request", "session", "headers", "query_params", "form_data", "dependency", "path", "query", "header", "cookie", "body", "form", "file"]
+
+MODELS = frozenset({"struct", "dataclass", "typeddict", "attrs", "pydantic"})
+SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+class Parameter(Struct, frozen=True, eq=False):
+    """One parameter of a handler or dependency."""
+
+    name: str
+    annotation: Any
+    kind: Kind
+    key: str
+    """Its name in the request: a query parameter's, a header field's in lower case, a form field's."""
+    default: Any = MISSING
+    marker: Marker | None = None
+    dependency: Dependency | None = None
+    positional: bool = True
+    """Whether it may be passed by position; keyword-only ones may not."""
+
+    @property
+    def required(self) -> bool:
+        return self.default is MISSING
+
+    @property
+    def is_model(self) -> bool:
+        """Whether one model gathers several fields of its source."""
+        return kind_of(bare(self.annotation)) in MODELS
+
+    @property
+    def is_list(self) -> bool:
+        return is_list(self.annotation)
+
+
+Resolver: TypeAlias = Callable[[Parameter], Dependency | None]
+"""Asked for a parameter that nothing else explains; what it returns provides the value."""
+
+
+class Providers:
+    """What provides values by type: `app.provide` and plugins fill it, freeze reads it."""
+
+    def __init__(self) -> None:
+        self.by_type: dict[Any, Dependency] = {}
+        self.resolvers: list[Resolver] = []
+
+    def find(self, parameter: Parameter) -> Dependency | None:
+        """Return what provides a parameter of this annotation, or None."""
+        plain = strip_annotated(parameter.annotation)
+        found = self.by_type.get(plain)
+        if found is None and (inner := optional_of(plain)) is not None:
+            found = self.by_type.get(inner)
+        if found is not None:
+            return found
+        for resolver in self.resolvers:
+            if (found := resolver(parameter)) is not None:
+                return found
+        return None
+
+    def copy(self) -> Providers:
+        other = Providers()
+        other.by_type.update(self.by_type)
+        other.resolvers.extend(self.resolvers)
+        return other
+
+
+def read_signature(
+    function: Handler,
+    *,
+    path_names: tuple[str, ...] = (),
+    methods: frozenset[str] = frozenset(),
+    providers: Providers,
+    localns: Mapping[str, Any] | None = None,
+    where: str = "",
+    skip_first: bool = False,
+) -> tuple[list[Parameter], Any, list[Mistake]]:
+    """Read what a handler or dependency asks for.
+
+    Returns its parameters, its return annotation (`MISSING` without one), and what is wrong with it.
+    """
+    import inspect
+
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):
+        return [], MISSING, []
+    try:
+        hints = hints_of(function, localns)
+    except ConfigurationError as error:
+        return [], MISSING, list(error.mistakes)
+    parameters: list[Parameter] = []
+    mistakes: list[Mistake] = []
+    names = list(signature.parameters)
+    for name in names[1:] if skip_first else names:
+        given = signature.parameters[name]
+        if given.kind in (given.VAR_POSITIONAL, given.VAR_KEYWORD):
+            if given.kind is given.VAR_KEYWORD and path_names and not isinstance(function, type):
+                mistakes.append(Mistake(f"{describe(function)} takes **{name}, which cannot be bound from a request", where, "name each parameter"))
+            continue
+        default = MISSING if given.default is given.empty else given.default
+        positional = given.kind is not given.KEYWORD_ONLY
+        parameter = _parameter(name, hints.get(name, MISSING), default, positional, path_names, methods, providers)
+        if isinstance(parameter, Parameter):
+            parameters.append(parameter)
+        else:
+            mistakes.append(Mistake(f"{describe(function)}: {parameter[0]}", where, parameter[1]))
+    returns = hints.get("return", MISSING)
+    return parameters, returns, mistakes
+
+
+def _parameter(
+    name: str, annotation: Any, default: Any, positional: bool, path_names: tuple[str, ...], methods: frozenset[str], providers: Providers
+) -> Parameter | tuple[str, str]:
+    """Decide what one parameter is; a pair is what is wrong and the fix."""
+
+    def made(kind: Kind, key: str = name, *, marker: Marker | None = None, dependency: Dependency | None = None) -> Parameter:
+        return Parameter(name, annotation, kind, key, default, marker, dependency, positional)
+
+    if isinstance(default, Dependency):
+        dependency, default = default, MISSING
+        return made("dependency", dependency=dependency)
+    if isinstance(default, Marker):
+        shown = type(default).__name__
+        return f"parameter `{name}` has {shown}() as its default", f"write `{name}: Annotated[<type>, {shown}()]`, and a real default after it"
+    if annotation is MISSING:
+        if name in path_names:
+            annotation = str
+            return made("path")
+        if name == "request":
+            return made("request")
+        if default is not MISSING and default is not None:
+            annotation = type(default)
+        else:
+            return f"parameter `{name}` has no annotation", f"annotate it: `{name}: Request`, `{name}: int`, …"
+    for extra in metadata_of(annotation):
+        if isinstance(extra, Dependency):
+            return made("dependency", dependency=extra)
+        if isinstance(extra, Marker):
+            return _marked(made, extra, name, annotation, path_names)
+        if isinstance(extra, type) and issubclass(extra, Marker):
+            return _marked(made, extra(), name, annotation, path_names)
+    plain = bare(annotation)
+    if isinstance(plain, type):
+        for kind, known in _SPECIAL:
+            if issubclass(plain, known):
+                return made(kind)
+    if name in path_names:
+        return made("path")
+    dependency_found = providers.find(made("dependency"))
+    if dependency_found is not None:
+        return made("dependency", dependency=dependency_found)
+    if plain is UploadFile or item_of(plain) is UploadFile:
+        return made("file")
+    if kind_of(plain) in MODELS or _holds_models(plain):
+        if methods and methods <= SAFE:
+            return (
+                f"parameter `{name}` would be read from the body, but {'/'.join(sorted(methods))} requests have none",
+                f"write `Annotated[{describe(plain)}, Query()]` to read it from the query string",
+            )
+        return made("body", marker=Body())
+    if _is_scalar(plain) or (is_list(annotation) and _is_scalar(item_of(plain))):
+        return made("query")
+    return (
+        f"nothing provides parameter `{name}: {describe(plain)}`",
+        f"register it with `app.provide({describe(plain)}, …)`, use the plugin that provides it, or write `Annotated[{describe(plain)}, Depends(…)]`",
+    )
+
+
+def _marked(made: Callable[..., Parameter], marker: Marker, name: str, annotation: Any, path_names: tuple[str, ...]) -> Parameter | tuple[str, str]:
+    source: Source = marker.source
+    key = marker.alias or name
+    if source == "header":
+        key = (marker.alias or name.replace("_", "-")).lower()
+    if source == "path" and key not in path_names:
+        return f"parameter `{name}` is marked Path(), but the path has no {{{key}}}", "put it in the path's template"
+    return made(source, key, marker=marker)
+
+
+_SPECIAL: tuple[tuple[Kind, type], ...] = (
+    ("request", Request),
+    ("session", HttpSession),
+    ("headers", Headers),
+    ("query_params", QueryParams),
+    ("form_data", FormData),
+)
+
+
+# -- annotations ------------------------------------------------------------------------------------------------------------
+
+
+def strip_annotated(annotation: Any) -> Any:
+    """Return the type without `Annotated` around it."""
+    while get_origin(annotation) is Annotated:
+        annotation = annotation.__origin__
+    return annotation
+
+
+def metadata_of(annotation: Any) -> tuple[Any, ...]:
+    """Return what `Annotated` says about a type, also inside `X | None`."""
+    if get_origin(annotation) is Annotated:
+        return tuple(annotation.__metadata__) + metadata_of(annotation.__origin__)
+    inner = optional_of(annotation)
+    return () if inner is None or inner is annotation else metadata_of(inner)
+
+
+def optional_of(annotation: Any) -> Any | None:
+    """Return `X` for `X | None`, else None."""
+    if not is_union(annotation):
+        return None
+    rest = [part for part in get_args(annotation) if part is not type(None)]
+    return rest[0] if len(rest) == 1 and len(get_args(annotation)) == 2 else None
+
+
+def is_union(annotation: Any) -> bool:
+    from types import UnionType
+
+    return get_origin(annotation) in (Union, UnionType)
+
+
+def bare(annotation: Any) -> Any:
+    """Return the type without `Annotated` and `| None` around it."""
+    plain = strip_annotated(annotation)
+    inner = optional_of(plain)
+    return plain if inner is None else bare(inner)
+
+
+def is_list(annotation: Any) -> bool:
+    """Whether an annotation gathers several values of one name."""
+    from collections.abc import Collection
+
+    plain = bare(annotation)
+    origin = get_origin(plain) or plain
+    return isinstance(origin, type) and issubclass(origin, Collection) and not issubclass(origin, (str, bytes, Mapping)) and kind_of(plain) not in (MODELS | {"namedtuple"}) and origin is not str and not _is_enum(origin)
+
+
+def item_of(annotation: Any) -> Any:
+    """Return what a list holds; `str` where it does not say, the annotation itself where it is no list."""
+    if not is_list(annotation):
+        return None
+    arguments = get_args(bare(annotation))
+    return bare(arguments[0]) if arguments else str
+
+
+def _is_enum(origin: type) -> bool:
+    from enum import Enum
+
+    return issubclass(origin, Enum)
+
+
+def _holds_models(plain: Any) -> bool:
+    origin = get_origin(plain) or plain
+    if isinstance(origin, type) and issubclass(origin, Mapping):
+        return True
+    if is_union(plain):
+        return any(kind_of(bare(part)) in MODELS or _holds_models(bare(part)) for part in get_args(plain))
+    return is_list(plain) and (kind_of(item_of(plain)) in MODELS or _holds_models(item_of(plain)))
+
+
+def _is_scalar(plain: Any) -> bool:
+    if is_union(plain):
+        return all(part is type(None) or _is_scalar(bare(part)) for part in get_args(plain))
+    return kind_of(plain) == "scalar"
+
+
+def describe(subject: Any) -> str:
+    """Return a short readable name of a type or function."""
+    return getattr(subject, "__qualname__", None) or str(subject).replace("typing.", "")
+
+
+def location_of(function: Any) -> str:
+    """Return `file:line` of a function or class, or an empty string."""
+    import os
+
+    code = getattr(getattr(function, "__wrapped__", function), "__code__", None)
+    if code is None:
+        call = getattr(type(function), "__call__", None)
+        code = getattr(call, "__code__", None)
+    if code is None:
+        return ""
+    path = code.co_filename
+    try:
+        shown = os.path.relpath(path)
+    except ValueError:
+        shown = path
+    return f"{path if shown.startswith('..') else shown}:{code.co_firstlineno}"

@@ -1,0 +1,183 @@
+"""What a handler returns becomes a response (DESIGN, "What a return value means"); decided at freeze where the annotation says it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from types import AsyncGeneratorType, GeneratorType, UnionType
+from typing import Annotated, Any, Literal, TypeAlias, Union, get_args, get_origin
+
+from msgspec import Struct
+
+from erlen.errors import ErlenError
+from erlen.http.event import Event, EventStreamResponse, JSONLinesResponse
+from erlen.http.file import FileResponse
+from erlen.http.response import HTML, JSON, OCTETS, TEXT, Response, StreamResponse
+from erlen.schema.encode import json_encoder
+from erlen.types import MISSING
+
+__all__ = ["Encoder", "ResultPlan", "StreamMode", "plan_result", "to_response"]
+
+Encoder: TypeAlias = Callable[[object], bytes]
+StreamMode: TypeAlias = Literal["events", "text", "bytes", "lines", "peek"]
+
+
+class ResultPlan(Struct, frozen=True, eq=False):
+    """How one handler's results become responses.
+
+    A value whose class is exactly `fast_class` is encoded by `encode` into `content_type`; everything else goes through `convert`.
+    """
+
+    fast_class: type | None
+    encode: Encoder | None
+    content_type: str
+    status: int
+    convert: Callable[[object], Response]
+    stream: StreamMode | None = None
+
+
+def plan_result(annotation: Any, *, status: int, name: str, debug: bool) -> ResultPlan:
+    """Decide how results annotated like this are answered.
+
+    Args:
+        annotation: the return annotation, `MISSING` without one.
+        status: for values that bring no status of their own.
+        name: of the handler, for errors.
+        debug: refuse a forgotten `return`.
+    """
+    plain = _bare(annotation)
+    stream = stream_mode(annotation)
+    typed_json = json_encoder(None if plain is MISSING or _undecided(plain) else annotation)
+
+    def convert(value: object) -> Response:
+        if value is None:
+            if annotation is MISSING and debug:
+                raise ErlenError(f"{name} returned None: is a `return` missing? Annotate it `-> None` to answer 204 No Content")
+            return _nothing(annotation, status)
+        return to_response(value, status=status, encode=typed_json, stream=stream or "peek", name=name)
+
+    if plain is str:
+        return ResultPlan(str, None, TEXT, status, convert)
+    if plain is bytes:
+        return ResultPlan(bytes, None, OCTETS, status, convert)
+    fast = get_origin(plain) or plain
+    if fast in (dict, list) or (isinstance(fast, type) and _is_model(fast)):
+        return ResultPlan(fast, typed_json, JSON, status, convert)
+    return ResultPlan(None, None, JSON, status, convert, stream)
+
+
+def to_response(
+    value: object,
+    *,
+    status: int = 200,
+    encode: Encoder | None = None,
+    stream: StreamMode = "peek",
+    name: str = "the handler",
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    """Return the response that a handler's value stands for.
+
+    Raises:
+        ErlenError: for a value that no rule covers, saying what to return instead.
+    """
+    if isinstance(value, Response):
+        if headers:
+            value.headers.update(headers)
+        return value
+    if isinstance(value, tuple) and 2 <= len(value) <= 3 and _is_status(value[1]) and not hasattr(value, "_fields"):
+        own = dict(headers or {})
+        if len(value) == 3:
+            own.update(value[2] or {})
+        if isinstance(value[0], Response):
+            value[0].status = value[1]
+        return to_response(value[0], status=value[1], encode=encode, stream=stream, name=name, headers=own)
+    if value is None:
+        return Response(b"", 204 if status == 200 else status, headers)
+    if hasattr(value, "__html__"):
+        return Response(str(value.__html__()), status, headers, HTML)
+    if isinstance(value, str):
+        return Response(str(value), status, headers, TEXT)
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        return Response(bytes(value), status, headers, OCTETS)
+    if isinstance(value, Path):
+        return FileResponse(value, headers=headers, status=status)
+    if isinstance(value, (GeneratorType, AsyncGeneratorType, Iterator, AsyncIterator)):
+        return stream_response(value, stream, status=status, headers=headers)
+    try:
+        body = (encode or _encode_any)(value)
+    except TypeError as error:
+        raise ErlenError(
+            f"{name} returned {type(value).__qualname__}, which cannot become a response ({error}): return a dict, list, model, str, Response, …"
+        ) from error
+    return Response(body, status, headers, JSON)
+
+
+def stream_response(
+    items: Iterable[Any] | AsyncIterable[Any], mode: StreamMode, *, status: int = 200, headers: Mapping[str, str] | None = None
+) -> StreamResponse:
+    """Return the stream that an iterator of such items stands for."""
+    if mode == "events":
+        return EventStreamResponse(items, status=status, headers=headers)
+    if mode == "text":
+        return StreamResponse(items, status, headers, TEXT)
+    if mode == "bytes":
+        return StreamResponse(items, status, headers, OCTETS)
+    return JSONLinesResponse(items, status=status, headers=headers)
+
+
+def stream_mode(annotation: Any) -> StreamMode | None:
+    """Return how an iterator annotated like this is streamed; None when the annotation names no iterator."""
+    plain = _bare(annotation)
+    origin = get_origin(plain) or plain
+    if not isinstance(origin, type) or not issubclass(origin, (Iterator, AsyncIterator, Iterable, AsyncIterable)):
+        return None
+    if not (issubclass(origin, (Iterator, AsyncIterator)) or origin in (Iterable, AsyncIterable)):
+        return None
+    arguments = get_args(plain)
+    if not arguments:
+        return "peek"
+    return mode_of_item(arguments[0])
+
+
+def mode_of_item(item: Any) -> StreamMode:
+    """Return how items of this type, or this first item's type, are streamed."""
+    plain = _bare(item)
+    options = get_args(plain) if get_origin(plain) in (Union, UnionType) else (plain,)
+    classes = [option for option in options if isinstance(option, type)]
+    if any(issubclass(option, Event) for option in classes):
+        return "events"
+    if classes and all(issubclass(option, str) for option in classes):
+        return "text"
+    if classes and all(issubclass(option, (bytes, bytearray, memoryview)) for option in classes):
+        return "bytes"
+    return "peek" if plain in (Any, object) else "lines"
+
+
+def _nothing(annotation: Any, status: int) -> Response:
+    return Response(b"", 204 if status == 200 else status)
+
+
+def _is_status(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 100 <= value <= 599
+
+
+def _is_model(plain: type) -> bool:
+    return hasattr(plain, "__struct_fields__") or hasattr(plain, "__dataclass_fields__") or hasattr(plain, "__attrs_attrs__") or hasattr(plain, "model_validate")
+
+
+def _undecided(plain: Any) -> bool:
+    """Whether the annotation leaves open what kind of value comes: then the value's own class decides."""
+    if plain in (Any, object, None, type(None)) or get_origin(plain) in (Union, UnionType):
+        return True
+    origin = get_origin(plain) or plain
+    return not isinstance(origin, type) or issubclass(origin, (Response, tuple, str, bytes, Path)) or hasattr(origin, "__html__")
+
+
+def _bare(annotation: Any) -> Any:
+    while get_origin(annotation) is Annotated:
+        annotation = annotation.__origin__
+    return annotation
+
+
+def _encode_any(value: object) -> bytes:
+    return json_encoder(None)(value)

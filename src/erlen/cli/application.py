@@ -1,0 +1,86 @@
+"""How commands come to the application, and its functions to commands."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from erlen.app.application import App
+from erlen.app.site import Site
+from erlen.binding.parameter import bare, is_list, item_of
+from erlen.errors import ConfigurationError
+from erlen.schema.hints import hints_of
+from erlen.schema.text import text_decoder
+from erlen.server.target import load_app
+
+__all__ = ["load_site", "own_commands"]
+
+
+def load_site(spec: str | None) -> Site:
+    """Find, import and freeze the application.
+
+    Raises:
+        click.ClickException: saying what was looked for, or listing the application's mistakes.
+    """
+    try:
+        app = load_app(spec)
+        if isinstance(app, App):
+            return app.site
+        if isinstance(app, Site):
+            return app
+    except ConfigurationError as error:
+        raise click.ClickException(str(error)) from None
+    raise click.ClickException(f"{app!r} is no Erlen application")
+
+
+def own_commands(site: Site) -> dict[str, click.Command]:
+    """Return the functions that `@app.command` registered, as commands."""
+    made = [_command(function) for function in site.commands]
+    return {command.name: command for command in made if command.name}
+
+
+def _command(function: Callable[..., Any]) -> click.Command:
+    """Make a command: parameters without default are arguments, the others options, `bool` a flag."""
+    hints = hints_of(function)
+    parameters: list[click.Parameter] = []
+    for name, given in inspect.signature(function).parameters.items():
+        annotation = hints.get(name, str)
+        several = is_list(annotation)
+        kind = _Text(item_of(annotation) if several else annotation)
+        if given.default is given.empty:
+            parameters.append(click.Argument([name], type=kind, nargs=-1 if several else 1, required=not several))
+        elif bare(annotation) is bool:
+            flag = f"--{name.replace('_', '-')}"
+            parameters.append(click.Option([f"{flag}/--no-{flag[2:]}"], default=given.default, show_default=True))
+        else:
+            parameters.append(click.Option([f"--{name.replace('_', '-')}"], type=kind, default=given.default, multiple=several, show_default=True))
+
+    def call(**values: Any) -> Any:
+        result = function(**values)
+        if inspect.iscoroutine(result):
+            import asyncio
+
+            result = asyncio.run(result)
+        return result
+
+    return click.Command(function.__name__.replace("_", "-"), callback=call, params=parameters, help=inspect.getdoc(function))
+
+
+class _Text(click.ParamType):
+    """Any type that a query parameter could have."""
+
+    def __init__(self, annotation: Any) -> None:
+        self.annotation = annotation
+        self.decode = text_decoder(annotation)
+        self.name = getattr(bare(annotation), "__name__", "text").lower()
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if not isinstance(value, str):
+            return value
+        try:
+            return self.decode(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)

@@ -1,0 +1,73 @@
+"""The `erlen` command."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+import click
+
+__all__ = ["main"]
+
+# Each command's module is imported when the command is used: the start-up of one does not pay for the others.
+COMMANDS = {
+    "run": ("erlen.cli.run", "Serve the application in production."),
+    "routes": ("erlen.cli.routes", "List the routes of the application."),
+    "check": ("erlen.cli.check", "Report every mistake in the application and its settings."),
+    "secret": ("erlen.cli.secret", "Print a new secret key."),
+}
+
+
+class Commands(click.Group):
+    """Erlen's commands, and those of the application."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [*COMMANDS, *_own_commands(ctx, quiet=True)]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name in COMMANDS:
+            command: click.Command = import_module(COMMANDS[cmd_name][0]).command
+            return command
+        return _own_commands(ctx, quiet=False).get(cmd_name)
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            from difflib import get_close_matches
+
+            near = get_close_matches(args[0], self.list_commands(ctx), 1) if args else []
+            if near:
+                error.message += f" Did you mean {near[0]!r}?"
+            raise
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+        own = _own_commands(ctx, quiet=True)
+        if own:
+            with formatter.section("Commands of this application"):
+                formatter.write_dl([(name, command.get_short_help_str()) for name, command in own.items()])
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--app", "spec", metavar="APP", envvar="ERLEN_APP", help="The application: app.py, pkg.mod:app. Found by itself in the current folder.")
+@click.version_option(package_name="erlen", prog_name="erlen")
+@click.pass_context
+def main(ctx: click.Context, spec: str | None) -> None:
+    """Erlen, the web framework that grows in place."""
+    ctx.obj = spec
+
+
+def _own_commands(ctx: click.Context, *, quiet: bool) -> dict[str, click.Command]:
+    """Return the application's own commands; `quiet` passes over an application that is not there or does not load."""
+    from erlen.cli.application import load_site, own_commands
+
+    try:
+        return own_commands(load_site(ctx.params.get("spec")))
+    except Exception as error:
+        if quiet:
+            return {}
+        if isinstance(error, click.ClickException):
+            raise
+        raise click.ClickException(f"the application does not load: {error}") from error
+

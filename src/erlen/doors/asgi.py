@@ -1,0 +1,269 @@
+"""The ASGI door (ASGI 3.0, HTTP spec 2.5, lifespan 2.0): the complete one; for uvicorn, hypercorn, granian and mounting."""
+
+from __future__ import annotations
+
+from asyncio import get_running_loop
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, MutableMapping
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
+
+from erlen.doors.after import run_work
+from erlen.doors.deadline import Deadlines
+from erlen.doors.headers import ByteHeaderLists, BytePairs
+from erlen.doors.log import log_failure
+from erlen.doors.protocol import Site
+from erlen.doors.stream import close_stream, send_stream
+from erlen.errors import BadRequest, ContentTooLarge, HeaderFieldsTooLarge, HTTPError, URITooLong
+from erlen.http.request import Request
+from erlen.http.response import Response, StreamResponse
+
+if TYPE_CHECKING:
+    from erlen.http.file import FileResponse
+
+__all__ = ["AsgiDoor", "AsgiRequest", "Message", "Receive", "Scope", "Send"]
+
+Value = TypeVar("Value")
+Scope: TypeAlias = MutableMapping[str, Any]
+Message: TypeAlias = MutableMapping[str, Any]
+Receive: TypeAlias = Callable[[], Awaitable[Message]]
+Send: TypeAlias = Callable[[Message], Awaitable[None]]
+
+CHUNK = 64 * 1024
+
+
+class AsgiRequest(Request, kw_only=True, eq=False, weakref=True):
+    """A request that came through ASGI."""
+
+    scope: Scope
+    receive: Receive
+    door: AsgiDoor
+    _ended: bool = False
+
+    def header(self, name: str) -> str | None:
+        # PERF: most requests read one to three fields; walking the list is cheaper than making a dictionary of it.
+        wanted = name.encode("latin-1")
+        for key, value in self.scope["headers"]:
+            if key == wanted:
+                return value.decode("latin-1")  # type: ignore[no-any-return]
+        return None
+
+    def header_items(self) -> list[tuple[str, str]]:
+        return [(name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in self.scope["headers"]]
+
+    @property
+    def http_version(self) -> str:
+        return self.scope["http_version"]  # type: ignore[no-any-return]
+
+    @property
+    def peer(self) -> str:
+        client = self.scope.get("client")
+        return client[0] if client and client[1] is not None else ""
+
+    @property
+    def wire_scheme(self) -> str:
+        return self.scope.get("scheme", "http")  # type: ignore[no-any-return]
+
+    @property
+    def wire_host(self) -> str:
+        """The host as sent: servers put HTTP/2's `:authority` in its place.
+
+        Raises:
+            BadRequest: if it was said more than once (RFC 9112, section 3.2).
+        """
+        hosts = [value for name, value in self.scope["headers"] if name == b"host"]
+        if len(hosts) == 1:
+            return hosts[0].decode("latin-1")  # type: ignore[no-any-return]
+        if hosts:
+            raise BadRequest("The request names more than one host.", headers={"connection": "close"})
+        return ""
+
+    @property
+    def mount_path(self) -> str:
+        return self.scope.get("root_path", "").rstrip("/")  # type: ignore[no-any-return]
+
+    async def receive_all(self, limit: int) -> bytes:
+        return b"".join([chunk async for chunk in self.receive_chunks(limit)])
+
+    async def receive_chunks(self, limit: int) -> AsyncIterator[bytes]:
+        length = self.content_length
+        if length is not None and length > limit:
+            raise ContentTooLarge(f"The body has {length} bytes; {limit} are allowed.")
+        patience = self.limits.body_timeout
+        clock = get_running_loop().time
+        received = 0
+        while not self._ended:
+            began = clock()
+            message = await self.door.deadlines.limit(self.receive(), patience)
+            patience -= clock() - began
+            if message["type"] == "http.disconnect":
+                raise _incomplete()
+            self._ended = not message.get("more_body", False)
+            chunk = message.get("body", b"")
+            received += len(chunk)
+            if received > limit:
+                raise ContentTooLarge(f"The body has more than {limit} bytes.")
+            if chunk:
+                yield chunk
+        if length is not None and received != length:
+            raise _incomplete()
+
+    async def wait_disconnect(self) -> None:
+        while True:
+            message = await self.receive()
+            if message["type"] == "http.disconnect":
+                return
+            # A body that nobody reads arrives first.
+            self._ended = not message.get("more_body", False)
+
+    def wait(self, coroutine: Coroutine[Any, Any, Value]) -> Value:
+        return self.door.site.pool.wait(coroutine)
+
+
+class AsgiDoor:
+    """An ASGI application that serves a site."""
+
+    def __init__(self, site: Site) -> None:
+        self.site = site
+        self.deadlines = Deadlines()
+        self._dispatch = site.dispatch
+        self._header_count = site.limits.header_count
+        self._header_size = site.limits.header_size
+        self._target_size = site.limits.target_size
+        self._lists = ByteHeaderLists(site)
+        self._checks_scheme = self._lists.depends_on_scheme
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request, or run the site's lifespan."""
+        if scope["type"] != "http":
+            await self._serve_other(scope, receive, send)
+            return
+        path = scope["path"]
+        prefix = scope.get("root_path")
+        if prefix and path.startswith(prefix):
+            path = _without_prefix(path, prefix.rstrip("/"))
+        request = AsgiRequest(
+            scope["method"], path, scope["query_string"].decode("latin-1"), self.site, scope=scope, receive=receive, door=self
+        )
+        refusal = self._refusal(request, scope["headers"])
+        response = await self._dispatch(request) if refusal is None else self.site.refuse(request, refusal)
+        secure = self._checks_scheme and self._is_secure(request)
+        if response.kind == "body":
+            body = response.body
+            if body.__class__ is not bytes:
+                body = body.encode("utf-8", "replace") if isinstance(body, str) else bytes(body)
+            headers = self._lists.for_response(response, secure)
+            if response.status not in BODILESS:
+                if body or request.method != "HEAD":
+                    headers = [*headers, (b"content-length", b"%d" % len(body))]
+                else:  # a HEAD response may say the length that GET has, or none (RFC 9110, section 8.6)
+                    headers = self._lists.for_stream(response, secure)
+            await send({"type": "http.response.start", "status": response.status, "headers": headers})
+            if request.method == "HEAD" or response.status in BODILESS:
+                body = b""
+            await send({"type": "http.response.body", "body": body})
+        elif response.kind == "file":
+            await self._send_file(request, cast("FileResponse", response), secure, send)
+        else:
+            await self._send_stream(request, cast("StreamResponse", response), self._lists.for_stream(response, secure), send)
+        if request.work_after is not None:
+            await run_work(request, self.site.pool)
+
+    def _refusal(self, request: AsgiRequest, headers: BytePairs) -> HTTPError | None:
+        if len(request.path) + len(request.query_string) > self._target_size:
+            return URITooLong(headers={"connection": "close"})
+        if len(headers) > self._header_count:
+            return HeaderFieldsTooLarge(f"More than {self._header_count} header fields.", headers={"connection": "close"})
+        size = 0
+        for name, value in headers:
+            size += len(name) + len(value)
+        if size > self._header_size:
+            return HeaderFieldsTooLarge(f"More than {self._header_size} bytes of header fields.", headers={"connection": "close"})
+        return None
+
+    async def _send_file(self, request: AsgiRequest, response: FileResponse, secure: bool, send: Send) -> None:
+        start, end = response.start, response.end
+        headers = self._lists.for_size(response, secure, end - start)
+        await send({"type": "http.response.start", "status": response.status, "headers": headers})
+        if request.method == "HEAD" or start == end:
+            await send({"type": "http.response.body", "body": b""})
+        elif start == 0 and end == response.size and "http.response.pathsend" in request.scope.get("extensions", ()):
+            await send({"type": "http.response.pathsend", "path": response.path})
+        else:
+            from erlen.http.file import file_chunks
+
+            stream = StreamResponse(file_chunks(response.path, start, end), headers={"content-length": str(end - start)})
+            await self._send_chunks(request, stream, send)
+
+    async def _send_stream(self, request: AsgiRequest, response: StreamResponse, headers: BytePairs, send: Send) -> None:
+        await send({"type": "http.response.start", "status": response.status, "headers": headers})
+        if request.method == "HEAD" or response.status in BODILESS:
+            await close_stream(response.chunks)
+            await send({"type": "http.response.body", "body": b""})
+        else:
+            await self._send_chunks(request, response, send)
+
+    async def _send_chunks(self, request: AsgiRequest, response: StreamResponse, send: Send) -> None:
+        async def send_chunk(data: bytes) -> None:
+            await send({"type": "http.response.body", "body": data, "more_body": True})
+
+        try:
+            ended = await send_stream(
+                response,
+                send=send_chunk,
+                disconnected=request.wait_disconnect,
+                pool=self.site.pool,
+                draining=self.site.draining,
+            )
+        except Exception as error:
+            # Raised on: a server that gets no last message breaks the connection off, so that the client sees that a part is missing.
+            log_failure("a stream failed", request, error)
+            raise
+        if ended:
+            await send({"type": "http.response.body", "body": b""})
+
+    def _is_secure(self, request: AsgiRequest) -> bool:
+        return request.is_secure if self.site.trusts_proxies else request.scope.get("scheme") == "https"
+
+    async def _serve_other(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._run_lifespan(receive, send)
+        elif scope["type"] == "websocket":
+            await receive()
+            await send({"type": "websocket.close", "code": 1011, "reason": "No WebSocket is served here."})
+        else:
+            raise ValueError(f"an ASGI application of Erlen serves http and lifespan, not {scope['type']!r}")
+
+    async def _run_lifespan(self, receive: Receive, send: Send) -> None:
+        await receive()
+        try:
+            self.site.draining.watch_signals()
+            await self.site.startup()
+        except BaseException as error:
+            await send({"type": "lifespan.startup.failed", "message": _describe(error)})
+            raise
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        self.site.draining.start()
+        try:
+            await self.site.shutdown()
+        except BaseException as error:
+            await send({"type": "lifespan.shutdown.failed", "message": _describe(error)})
+            raise
+        await send({"type": "lifespan.shutdown.complete"})
+
+
+# Statuses whose responses have no body (RFC 9110, section 6.4.1).
+BODILESS = frozenset({*range(100, 200), 204, 304})
+
+
+def _without_prefix(path: str, prefix: str) -> str:
+    rest = path[len(prefix) :]
+    # A prefix ends where a segment does: `/app` is no prefix of `/apples`.
+    return rest or "/" if not rest or rest[0] == "/" else path
+
+
+def _describe(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}"
+
+
+def _incomplete() -> BadRequest:
+    return BadRequest("The body broke off, or is not as long as its Content-Length says.", headers={"connection": "close"})

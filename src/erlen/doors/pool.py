@@ -1,0 +1,340 @@
+"""The threads in which `def` handlers run, and the ways between them and the event loop.
+
+A handler is a coroutine in both colours; one that awaits nothing real ends with a single `send(None)`, so a thread can drive it
+without an event loop.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator
+from contextvars import Context, copy_context
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar, TypeVarTuple, Unpack
+
+if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop, Future
+
+__all__ = ["BackgroundLoop", "LoopBridge", "ThreadPool", "drive"]
+
+Value = TypeVar("Value")
+Item = TypeVar("Item")
+Argument = TypeVar("Argument")
+Arguments = TypeVarTuple("Arguments")
+
+SUSPENDED = (
+    "a coroutine that runs in a thread awaited something that needs the event loop: make the handler `async def`, "
+    "or wait for it with `request.wait(...)`"
+)
+
+
+def drive(coroutine: Coroutine[Any, Any, Value]) -> Value:
+    """Run a coroutine that never suspends to its end, without an event loop.
+
+    Raises:
+        RuntimeError: if it does suspend.
+    """
+    try:
+        coroutine.send(None)
+    except StopIteration as stop:
+        return stop.value  # type: ignore[no-any-return]
+    coroutine.close()
+    raise RuntimeError(SUSPENDED)
+
+
+class ThreadPool:
+    """Threads that serve event loops (a worker has one), started as they are needed and kept.
+
+    Args:
+        size: how many threads there are at most (16). For calls that wait long, 32 to 64; a connection pool should be at least
+            as large.
+    """
+
+    def __init__(self, size: int = 16) -> None:
+        if size < 1:
+            raise ValueError(f"a thread pool has at least one thread, not {size}")
+        self.size = size
+        self._jobs: SimpleQueue[Job | None] = SimpleQueue()
+        self._put = self._jobs.put
+        self._threads: list[_Worker] = []
+        self._loops: list[_Returns] = []
+        self._returns: _Returns | None = None
+        self._lock = threading.Lock()
+        self._closed = False
+        self._running_loop: Callable[[], AbstractEventLoop] = self._load_asyncio
+
+    def run(self, function: Callable[[Argument], Coroutine[Any, Any, Value]], argument: Argument) -> Future[Value]:
+        """Drive the coroutine `function(argument)` in a thread, in a copy of the caller's context; await what this returns.
+
+        An exception arrives with its traceback. When the awaiting task is cancelled the thread works on, and its result is
+        dropped.
+
+        Raises:
+            RuntimeError: if the coroutine suspends (from the await), or the pool is closed.
+        """
+        # PERF: one wake-up of the loop for all results that are ready, and no second future: 4 (uvloop) to 6.8 (asyncio) times
+        # the trips of `loop.run_in_executor` (benchmarks/hops.py). Returning the future spares a coroutine.
+        loop = self._running_loop()
+        returns = self._returns
+        if returns is None or returns.loop is not loop:
+            returns = self._returns = self._attach(loop)
+        if returns.awaited >= len(self._threads) or self._closed:
+            self._grow()
+        job = (returns, loop.create_future(), copy_context(), function(argument))
+        returns.awaited += 1
+        self._put(job)
+        return job[1]
+
+    def call(self, function: Callable[[Unpack[Arguments]], Value], *args: Unpack[Arguments]) -> Future[Value]:
+        """Call a plain function in a thread, in a copy of the caller's context; await what this returns.
+
+        A `StopIteration` that it raises arrives as a RuntimeError.
+        """
+        return self.run(_call, (function, args))
+
+    def iterate(self, items: Iterable[Item]) -> AsyncIterator[Item]:
+        """Take items from an iterable in the threads, borrowing one for each item.
+
+        The iterator that this returns has an `aclose`, which closes a generator in a thread, after the item it is making. All
+        steps share one copy of the caller's context.
+        """
+        return _ThreadedIterator(self, items)
+
+    def wait(self, coroutine: Coroutine[Any, Any, Value]) -> Value:
+        """From a thread of this pool: run a coroutine on the loop that it serves, and block until it has ended.
+
+        Raises:
+            RuntimeError: on the loop's own thread, or before the pool has served a loop.
+        """
+        thread = threading.current_thread()
+        returns = thread.returns if isinstance(thread, _Worker) else self._returns
+        if returns is None:
+            coroutine.close()
+            raise RuntimeError("no event loop has used this thread pool, so there is none to wait for")
+        return LoopBridge(returns.loop).wait(coroutine)
+
+    def close(self) -> None:
+        """End the threads once they have done what is queued; later calls raise. Does not wait for them."""
+        with self._lock:
+            self._closed = True
+            for _ in self._threads:
+                self._put(None)
+
+    def _load_asyncio(self) -> AbstractEventLoop:
+        # asyncio is loaded on first use: an application that is only frozen, or served by WSGI, never needs it.
+        from asyncio import get_running_loop
+
+        self._running_loop = get_running_loop
+        return get_running_loop()
+
+    def _attach(self, loop: AbstractEventLoop) -> _Returns:
+        with self._lock:
+            self._loops = [returns for returns in self._loops if not returns.loop.is_closed()]
+            for returns in self._loops:
+                if returns.loop is loop:
+                    return returns
+            returns = _Returns(loop)
+            self._loops.append(returns)
+            return returns
+
+    def _grow(self) -> None:
+        with self._lock:
+            if self._closed:
+                raise RuntimeError("this thread pool is closed: its site has shut down")
+            if len(self._threads) < self.size and sum(returns.awaited for returns in self._loops) >= len(self._threads):
+                worker = _Worker(self._jobs, f"erlen-{len(self._threads) + 1}")
+                self._threads.append(worker)
+                worker.start()
+
+
+class LoopBridge:
+    """A way for a thread to wait for a coroutine on an event loop that runs in another thread."""
+
+    __slots__ = ("loop",)
+
+    def __init__(self, loop: AbstractEventLoop) -> None:
+        self.loop = loop
+
+    def wait(self, coroutine: Coroutine[Any, Any, Value]) -> Value:
+        """Run the coroutine on the loop, in the context of this thread, and block until it has ended.
+
+        Raises:
+            RuntimeError: when called on the loop's own thread, which would wait for itself.
+        """
+        from asyncio import get_running_loop, run_coroutine_threadsafe
+
+        try:
+            running = get_running_loop()
+        except RuntimeError:
+            running = None
+        if running is not None:
+            coroutine.close()
+            raise RuntimeError("`wait` would block the event loop: in an `async def` handler, await the coroutine itself")
+        return run_coroutine_threadsafe(coroutine, self.loop).result()
+
+
+class BackgroundLoop:
+    """An event loop in a daemon thread, started on first use: for coroutines under a host that has none (WSGI)."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._loop: AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+
+    def run(self, coroutine: Coroutine[Any, Any, Value]) -> Value:
+        """Run a coroutine on the loop, in the context of this thread, and block until it has ended."""
+        return LoopBridge(self.loop).wait(coroutine)
+
+    @property
+    def loop(self) -> AbstractEventLoop:
+        """The running loop."""
+        with self._lock:
+            if self._loop is None:
+                from asyncio import new_event_loop
+
+                self._loop = new_event_loop()
+                self._thread = threading.Thread(target=self._loop.run_forever, name="erlen-loop", daemon=True)
+                self._thread.start()
+            return self._loop
+
+    def close(self) -> None:
+        """Stop the loop, if it was started, and wait for its thread; the next use starts another."""
+        with self._lock:
+            loop, thread, self._loop, self._thread = self._loop, self._thread, None, None
+        if loop is not None and thread is not None:
+            loop.call_soon_threadsafe(loop.stop)
+            thread.join()
+            loop.close()
+
+
+class _Returns:
+    """The way back to one event loop."""
+
+    __slots__ = ("awaited", "loop", "ready", "woken")
+
+    def __init__(self, loop: AbstractEventLoop) -> None:
+        self.loop = loop
+        self.awaited = 0
+        self.ready: deque[tuple[Future[Any], Any, BaseException | None]] = deque()
+        self.woken = False
+
+    def give(self, future: Future[Any], value: object, error: BaseException | None) -> None:
+        self.ready.append((future, value, error))
+        # `deliver` lowers the flag before it empties the queue, so a result that finds it raised is always fetched.
+        if not self.woken:
+            self.woken = True
+            try:
+                self.loop.call_soon_threadsafe(self.deliver)
+            except RuntimeError:  # the loop was closed while the thread worked: nobody waits any more
+                self.ready.clear()
+
+    def deliver(self) -> None:
+        self.woken = False
+        take = self.ready.popleft
+        while self.ready:
+            future, value, error = take()
+            self.awaited -= 1
+            if not future.done():
+                if error is None:
+                    future.set_result(value)
+                else:
+                    future.set_exception(error)
+
+
+Job: TypeAlias = "tuple[_Returns, Future[Any], Context, Coroutine[Any, Any, Any]]"
+
+
+class _Worker(threading.Thread):
+    """One thread of a pool; `returns` is where the job in hand came from."""
+
+    def __init__(self, jobs: SimpleQueue[Job | None], name: str) -> None:
+        super().__init__(name=name, daemon=True)
+        self.jobs = jobs
+        self.returns: _Returns | None = None
+
+    def run(self) -> None:
+        get = self.jobs.get
+        while (job := get()) is not None:
+            returns, future, context, coroutine = job
+            self.returns = returns
+            value, error = None, None
+            try:
+                context.run(coroutine.send, None)
+            except StopIteration as stop:
+                value = stop.value
+            except BaseException as raised:
+                error = raised
+            else:
+                coroutine.close()
+                error = RuntimeError(SUSPENDED)
+            returns.give(future, value, error)
+            # While this thread waits for the next job it must not keep the last one's request alive.
+            del job, returns, future, context, coroutine, value, error
+            self.returns = None
+
+
+async def _call(work: tuple[Callable[[Unpack[Arguments]], Value], tuple[Unpack[Arguments]]]) -> Value:
+    return work[0](*work[1])
+
+
+class _ThreadedIterator(Generic[Item]):
+    def __init__(self, pool: ThreadPool, items: Iterable[Item]) -> None:
+        self._pool = pool
+        self._context = copy_context()
+        self._items = items
+        self._iterator: Iterator[Item] | None = None
+        self._lock = threading.Lock()
+        self._working = False
+        self._closing = False
+
+    def __aiter__(self) -> AsyncIterator[Item]:
+        return self
+
+    async def __anext__(self) -> Item:
+        if self._closing:
+            raise StopAsyncIteration
+        item = await self._pool.call(self._step)
+        if item is _END:
+            raise StopAsyncIteration
+        return item  # type: ignore[return-value]
+
+    async def aclose(self) -> None:
+        """Close the generator: now, or in the thread that is making an item, as soon as it has made it."""
+        with self._lock:
+            if self._closing:
+                return
+            self._closing = True
+            if self._working:
+                return
+        await self._pool.call(self._close)
+
+    def _step(self) -> Item | object:
+        with self._lock:
+            if self._closing:
+                return _END
+            self._working = True
+        try:
+            return self._context.run(self._next)
+        finally:
+            with self._lock:
+                self._working = False
+                closing = self._closing
+            if closing:
+                self._close()
+
+    def _next(self) -> Item | object:
+        if self._iterator is None:
+            self._iterator = iter(self._items)
+        return next(self._iterator, _END)
+
+    def _close(self) -> None:
+        # Also closes an iterable that was never begun, as WSGI asks.
+        for target in (self._iterator, self._items):
+            close = getattr(target, "close", None)
+            if close is not None:
+                self._context.run(close)
+                return
+
+
+_END = object()

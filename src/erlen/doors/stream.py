@@ -1,0 +1,143 @@
+"""Sending a body that is made while it is sent, and stopping when nobody wants it any more."""
+
+from __future__ import annotations
+
+from asyncio import CancelledError, Future, Task, current_task, ensure_future
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Coroutine
+from typing import Any
+
+from erlen.doors.draining import Draining
+from erlen.doors.pool import ThreadPool
+from erlen.errors import ErlenError
+from erlen.http.response import StreamResponse
+
+__all__ = ["BrokenStream", "as_bytes", "close_stream", "declared_length", "send_stream"]
+
+EVENT_STREAM = "text/event-stream"
+
+
+class BrokenStream(ErlenError):
+    """A stream that does not have the length it declared."""
+
+
+async def send_stream(
+    response: StreamResponse,
+    *,
+    send: Callable[[bytes], Awaitable[object]],
+    disconnected: Callable[[], Coroutine[Any, Any, object]],
+    pool: ThreadPool,
+    draining: Draining,
+) -> bool:
+    """Send each chunk of a stream as it is made, then close the generator.
+
+    Args:
+        send: writes one chunk, and waits where the server has back-pressure.
+        disconnected: returns once the client has gone. Then, or when the worker is stopping and this is an event stream, the
+            generator is cancelled where it waits, and closed.
+
+    Returns:
+        Whether the stream came to its end, or was ended because the worker is stopping; False when the client has gone.
+
+    Raises:
+        Exception: what the generator raises; BrokenStream when its length is not the declared Content-Length.
+    """
+    length = declared_length(response)
+    chunks = response.chunks
+    iterator = aiter(chunks) if isinstance(chunks, AsyncIterable) else pool.iterate(chunks)
+    with _Interruption(disconnected) as client_gone, _Interruption(_stop(draining, response)) as stopping:
+        sent = 0
+        try:
+            async for chunk in iterator:
+                if client_gone.came or stopping.came:  # the generator swallowed the cancellation
+                    break
+                data = as_bytes(chunk)
+                if data:
+                    sent += len(data)
+                    if length is not None and sent > length:
+                        raise BrokenStream(f"the stream is longer than its Content-Length of {length} bytes")
+                    await send(data)
+        except CancelledError:
+            if not (client_gone.absorb() or stopping.absorb()):
+                raise
+        finally:
+            client_gone.disarm()
+            stopping.disarm()
+            await close_stream(iterator)
+    if client_gone.came:
+        return False
+    if length is not None and sent < length:
+        raise BrokenStream(f"the stream ended after {sent} bytes; its Content-Length is {length}")
+    return True
+
+
+async def close_stream(iterator: object) -> None:
+    """Close an asynchronous iterator, if it can be closed."""
+    close = getattr(iterator, "aclose", None)
+    if close is not None:
+        await close()
+
+
+def declared_length(response: StreamResponse) -> int | None:
+    """Return the Content-Length that the response's own fields declare, or None."""
+    headers = response.own_headers
+    value = None if headers is None else headers.get("content-length")
+    return int(value) if value is not None and value.isascii() and value.isdigit() else None
+
+
+def as_bytes(chunk: object) -> bytes:
+    """Return a chunk of a stream as bytes; text in UTF-8.
+
+    Raises:
+        TypeError: if it is neither bytes nor text.
+    """
+    if isinstance(chunk, bytes):
+        return chunk
+    if isinstance(chunk, str):
+        return chunk.encode("utf-8", "replace")
+    if isinstance(chunk, (bytearray, memoryview)):
+        return bytes(chunk)
+    raise TypeError(f"a stream yields bytes or text, not {type(chunk).__name__}: encode it first")
+
+
+def _stop(draining: Draining, response: StreamResponse) -> Callable[[], Coroutine[Any, Any, object]] | None:
+    return draining.wait if (response.content_type or "").startswith(EVENT_STREAM) else None
+
+
+class _Interruption:
+    """Cancels the current task where it waits, once something has happened."""
+
+    __slots__ = ("_start", "_task", "_watcher", "came")
+
+    def __init__(self, start: Callable[[], Coroutine[Any, Any, object]] | None) -> None:
+        self._start = start
+        self._task: Task[Any] | None = None
+        self._watcher: Future[object] | None = None
+        self.came = False
+
+    def __enter__(self) -> _Interruption:
+        self._task = current_task()
+        if self._start is not None:
+            self._watcher = ensure_future(self._start())
+            self._watcher.add_done_callback(self._interrupt)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.disarm()
+
+    def disarm(self) -> None:
+        """Interrupt no more, whatever happens."""
+        if self._watcher is not None:
+            self._watcher.remove_done_callback(self._interrupt)
+            self._watcher.cancel()
+            self._watcher = None
+
+    def absorb(self) -> bool:
+        """Return whether a cancellation came from here; then the task goes on as if it had not been."""
+        if self.came and self._task is not None:
+            self._task.uncancel()
+        return self.came
+
+    def _interrupt(self, watcher: Future[object]) -> None:
+        if self._task is not None and not watcher.cancelled() and watcher.exception() is None:
+            self.came = True
+            self._task.cancel()

@@ -1,0 +1,26 @@
+"""Run a coroutine that never suspends, without an event loop."""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+__all__ = ["drive"]
+
+Value = TypeVar("Value")
+
+
+def drive(coroutine: Coroutine[Any, Any, Value]) -> Value:
+    """Run a coroutine to its end with one `send(None)` and return its value.
+
+    The pipeline is written once, as coroutines; where everything in it is a `def`, it never suspends and needs no loop.
+
+    Raises:
+        RuntimeError: if the coroutine waits for something after all.
+    """
+    try:
+        coroutine.send(None)
+    except StopIteration as done:
+        return done.value  # type: ignore[no-any-return]
+    coroutine.close()
+    raise RuntimeError(f"{coroutine.__qualname__} waited for the event loop in a thread that has none: make the handler `async def`")

@@ -1,0 +1,200 @@
+"""Streams of messages: server-sent events (WHATWG HTML, section 9.2) and JSON Lines."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
+from typing import TypeVar
+
+from msgspec import Struct
+
+from erlen.http.response import StreamResponse, encode_json
+from erlen.types import HeadersInit
+
+__all__ = ["Event", "EventStreamResponse", "JSONLinesResponse"]
+
+Item = TypeVar("Item")
+
+
+class Event(Struct):
+    """One server-sent event. With nothing but a `comment`, `id` or `retry` it is no message, only that."""
+
+    data: object = ""
+    """Text is sent as it is, anything else as JSON."""
+    event: str | None = None
+    """The kind of event, `message` where none is said; one line."""
+    id: str | None = None
+    """What the browser sends back as `Last-Event-ID` when it connects again; one line."""
+    retry: int | None = None
+    """How long the browser shall wait before it connects again, in milliseconds."""
+    comment: str | None = None
+    """Ignored by browsers; keeps the connection open."""
+
+    def encode(self) -> bytes:
+        """Return the event as it is sent, in UTF-8, with the empty line at its end.
+
+        Raises:
+            ValueError: if `event` or `id` has a line break or NUL, which would end the field (injection), or `retry` is negative.
+        """
+        parts: list[str] = []
+        if self.comment is not None:
+            parts += [f": {line}\n" for line in _lines(self.comment)]
+        if self.event is not None:
+            parts.append(f"event: {_one_line('event', self.event)}\n")
+        if self.id is not None:
+            parts.append(f"id: {_one_line('id', self.id)}\n")
+        if self.retry is not None:
+            if self.retry < 0:
+                raise ValueError(f"the retry of an event is in milliseconds from 0, not {self.retry}")
+            parts.append(f"retry: {self.retry:d}\n")
+        if self.data != "" or self.event is not None or not parts:
+            text = self.data if isinstance(self.data, str) else encode_json(self.data).decode()
+            parts += [f"data: {line}\n" for line in _lines(text)]
+        parts.append("\n")
+        # A lone surrogate cannot be sent; it must not break off the stream.
+        return "".join(parts).encode("utf-8", "replace")
+
+
+class EventStreamResponse(StreamResponse):
+    """A stream of server-sent events, for `EventSource` in a browser.
+
+    Args:
+        items: an iterable (each item taken in a thread) or asynchronous iterable of `Event`s; text or anything else becomes the
+            data of one. It is closed when the stream ends, also when the client leaves.
+        heartbeat: after so many seconds without an item a comment is sent, which keeps proxies from closing the connection and
+            shows that the client has gone; None for never. Only for asynchronous items.
+        status: 200; browsers connect again after anything else but 204.
+    """
+
+    __slots__ = ()
+
+    def __init__(
+        self,
+        items: AsyncIterable[object] | Iterable[object],
+        *,
+        heartbeat: float | None = 15.0,
+        status: int = 200,
+        headers: HeadersInit = None,
+    ) -> None:
+        if heartbeat is not None and heartbeat <= 0:
+            raise ValueError(f"the heartbeat is in seconds above 0, or None for none, not {heartbeat}")
+        chunks: AsyncIterator[bytes] | Iterator[bytes]
+        if not isinstance(items, AsyncIterable):
+            chunks = _map(items, _encode_event)
+        elif heartbeat is None:
+            chunks = _amap(items, _encode_event)
+        else:
+            chunks = _with_heartbeat(items, _encode_event, heartbeat)
+        super().__init__(chunks, status, headers, "text/event-stream")
+        self.headers.setdefault("cache-control", "no-store")
+        self.headers.setdefault("x-accel-buffering", "no")  # nginx would hold events back until its buffer is full.
+
+
+class JSONLinesResponse(StreamResponse):
+    """A stream of JSON documents, one on each line (`application/jsonl`).
+
+    Args:
+        items: an iterable (each item taken in a thread) or asynchronous iterable of anything msgspec encodes.
+    """
+
+    __slots__ = ()
+
+    def __init__(self, items: AsyncIterable[object] | Iterable[object], *, status: int = 200, headers: HeadersInit = None) -> None:
+        chunks = _amap(items, _encode_line) if isinstance(items, AsyncIterable) else _map(items, _encode_line)
+        super().__init__(chunks, status, headers, "application/jsonl")
+
+
+_HEARTBEAT = b":\n\n"
+_BREAK = re.compile(r"\r\n|\r|\n")
+_NO_LINE = re.compile(r"[\r\n\x00]").search
+
+
+def _encode_event(item: object) -> bytes:
+    return item.encode() if isinstance(item, Event) else Event(item).encode()
+
+
+def _encode_line(item: object) -> bytes:
+    return encode_json(item) + b"\n"
+
+
+def _lines(text: str) -> list[str]:
+    return _BREAK.split(text)
+
+
+def _one_line(field: str, text: str) -> str:
+    if _NO_LINE(text):
+        raise ValueError(f"the {field} of an event is one line without NUL, not {text!r}")
+    return text
+
+
+def _map(items: Iterable[Item], encode: Callable[[Item], bytes]) -> Iterator[bytes]:
+    try:
+        for item in items:
+            yield encode(item)
+    finally:
+        close = getattr(items, "close", None)
+        if close is not None:
+            close()
+
+
+async def _amap(items: AsyncIterable[Item], encode: Callable[[Item], bytes]) -> AsyncIterator[bytes]:
+    try:
+        async for item in items:
+            yield encode(item)
+    finally:
+        await _aclose(items)
+
+
+async def _aclose(items: AsyncIterable[Item]) -> None:
+    aclose = getattr(items, "aclose", None)
+    if aclose is not None:
+        await aclose()
+
+
+async def _with_heartbeat(items: AsyncIterable[Item], encode: Callable[[Item], bytes], seconds: float) -> AsyncIterator[bytes]:
+    # The items are taken by one task from beginning to end, because a source may hold what belongs to a task (a timeout, a task
+    # group, a context variable) from one item to the next. The heartbeat waits on a flag, never on the source, so that it cancels
+    # nothing; the source goes on only when its last item was taken, so that none is lost and none waits in memory.
+    import asyncio
+
+    handed: list[Item] = []
+    ready = asyncio.Event()
+    taken = asyncio.Event()
+    closing = False
+
+    async def take() -> None:
+        try:
+            async for item in items:
+                if closing:
+                    break
+                handed.append(item)
+                ready.set()
+                await taken.wait()
+                taken.clear()
+        finally:
+            await _aclose(items)
+
+    task = asyncio.ensure_future(take())
+    task.add_done_callback(lambda _: ready.set())
+    try:
+        while True:
+            if not ready.is_set():
+                try:
+                    async with asyncio.timeout(seconds):
+                        await ready.wait()
+                except TimeoutError:
+                    yield _HEARTBEAT
+                    continue
+            ready.clear()
+            if not handed:
+                break
+            yield encode(handed.pop())
+            taken.set()
+        task.result()  # Raises what the source raised.
+    finally:
+        closing = True
+        if not task.done():
+            task.cancel()
+            await asyncio.wait((task,))
+        if not task.cancelled():
+            task.exception()  # Seen: it was raised above, or the client has gone and nobody is left to tell.

@@ -1,0 +1,205 @@
+"""The response and its kinds: a body in memory, a file, a stream."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable, Iterable
+from datetime import datetime, timedelta
+from typing import Any, ClassVar, Literal
+
+import msgspec
+
+from erlen.http.headers import Headers
+from erlen.http.request import Request
+from erlen.types import HeadersInit
+
+__all__ = ["HTMLResponse", "JSONResponse", "RedirectResponse", "Response", "StreamResponse", "TextResponse"]
+
+JSON = "application/json"
+HTML = "text/html; charset=utf-8"
+TEXT = "text/plain; charset=utf-8"
+OCTETS = "application/octet-stream"
+
+encode_json = msgspec.json.Encoder().encode
+
+
+class Response:
+    """An HTTP response with its body in memory.
+
+    Args:
+        body: sent as it is; text is sent in UTF-8.
+        status: the status code (200).
+        headers: further header fields; one that the site adds by default is replaced, and dropped where the value is empty.
+        content_type: by default `text/plain` for text, `application/octet-stream` for bytes, none for an empty body.
+    """
+
+    __slots__ = ("__weakref__", "_headers", "body", "content_type", "status")
+
+    kind: ClassVar[Literal["body", "file", "stream"]] = "body"
+
+    def __init__(self, body: bytes | str = b"", status: int = 200, headers: HeadersInit = None, content_type: str | None = None) -> None:
+        self.body = body
+        self.status = status
+        self.content_type = content_type or (None if not body else TEXT if isinstance(body, str) else OCTETS)
+        self._headers = None if headers is None else Headers(headers)
+
+    @property
+    def headers(self) -> Headers:
+        """The header fields of this response alone; the site's defaults are added when it is written."""
+        if self._headers is None:
+            self._headers = Headers()
+        return self._headers
+
+    @property
+    def own_headers(self) -> Headers | None:
+        """`headers`, or None where nothing has touched them."""
+        return self._headers
+
+    def prepare(self, request: Request) -> Response:
+        """Return what to write for this request: the response itself, or what its conditions and ranges make of it."""
+        return self
+
+    def set_cookie(
+        self,
+        name: str,
+        value: str,
+        *,
+        max_age: int | timedelta | None = None,
+        expires: datetime | None = None,
+        path: str = "/",
+        domain: str | None = None,
+        secure: bool | None = None,
+        httponly: bool = True,
+        samesite: Literal["lax", "strict", "none"] = "lax",
+        partitioned: bool = False,
+    ) -> None:
+        """Set a cookie (RFC 6265bis).
+
+        Args:
+            name: a token; `__Host-` and `__Secure-` prefixes are held to their rules.
+            value: any text; what a cookie cannot hold is percent-encoded, and `request.cookies` decodes it.
+            max_age: in seconds; neither this nor `expires` makes a session cookie.
+            secure: only over TLS; by default when the current request came over TLS.
+
+        Raises:
+            ValueError: on a name, path or domain that could break out of the header, or attributes that browsers refuse.
+        """
+        from erlen.http.cookies import format_cookie
+
+        self.headers.add(
+            "set-cookie",
+            format_cookie(
+                name,
+                value,
+                max_age=max_age,
+                expires=expires,
+                path=path,
+                domain=domain,
+                secure=secure,
+                httponly=httponly,
+                samesite=samesite,
+                partitioned=partitioned,
+            ),
+        )
+
+    def delete_cookie(self, name: str, *, path: str = "/", domain: str | None = None) -> None:
+        """Make the browser forget a cookie; `path` and `domain` must be those it was set with."""
+        self.set_cookie(name, "", max_age=0, path=path, domain=domain)
+
+    def cache(
+        self,
+        *,
+        max_age: int | None = None,
+        shared_max_age: int | None = None,
+        private: bool = False,
+        immutable: bool = False,
+        must_revalidate: bool = False,
+        stale_while_revalidate: int | None = None,
+    ) -> None:
+        """Say how long caches may keep this response (RFC 9111, RFC 8246, RFC 5861). Times are in seconds."""
+        parts = ["private" if private else "public"]
+        if max_age is not None:
+            parts.append(f"max-age={max_age}")
+        if shared_max_age is not None:
+            parts.append(f"s-maxage={shared_max_age}")
+        if must_revalidate:
+            parts.append("must-revalidate")
+        if stale_while_revalidate is not None:
+            parts.append(f"stale-while-revalidate={stale_while_revalidate}")
+        if immutable:
+            parts.append("immutable")
+        self.headers["cache-control"] = ", ".join(parts)
+
+    def no_store(self) -> None:
+        """Forbid every cache to keep this response."""
+        self.headers["cache-control"] = "no-store"
+
+    def vary(self, *fields: str) -> None:
+        """Name request fields on which this response depends (RFC 9110, section 12.5.5)."""
+        self.headers.add_token("vary", *fields)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.status} {self.content_type or ''}>"
+
+
+class TextResponse(Response):
+    """Plain text."""
+
+    __slots__ = ()
+
+    def __init__(self, text: str, status: int = 200, headers: HeadersInit = None) -> None:
+        super().__init__(text, status, headers, TEXT)
+
+
+class HTMLResponse(Response):
+    """An HTML page. Escape what comes from outside: `markupsafe.escape`, or a template."""
+
+    __slots__ = ()
+
+    def __init__(self, html: str, status: int = 200, headers: HeadersInit = None) -> None:
+        super().__init__(html, status, headers, HTML)
+
+
+class JSONResponse(Response):
+    """A JSON document (RFC 8259) of anything msgspec encodes; NaN and infinities become null."""
+
+    __slots__ = ()
+
+    def __init__(self, data: Any, status: int = 200, headers: HeadersInit = None, content_type: str = JSON) -> None:
+        super().__init__(encode_json(data), status, headers, content_type)
+
+
+class RedirectResponse(Response):
+    """A redirect (RFC 9110, section 15.4). For a target that came from outside use `safe_redirect`."""
+
+    __slots__ = ()
+
+    def __init__(self, location: str, status: int = 302, headers: HeadersInit = None) -> None:
+        if status not in (301, 302, 303, 307, 308):
+            raise ValueError(f"a redirect has status 301, 302, 303, 307 or 308, not {status}")
+        from erlen.http.url import encode_location
+
+        super().__init__(b"", status, headers)
+        self.headers["location"] = encode_location(location)
+
+
+class StreamResponse(Response):
+    """A body that is made while it is sent.
+
+    Args:
+        chunks: an iterable (each item taken in a thread) or asynchronous iterable of bytes or text.
+        content_type: `application/octet-stream` by default.
+    """
+
+    __slots__ = ("chunks",)
+
+    kind = "stream"
+
+    def __init__(
+        self,
+        chunks: AsyncIterable[bytes | str] | Iterable[bytes | str],
+        status: int = 200,
+        headers: HeadersInit = None,
+        content_type: str = OCTETS,
+    ) -> None:
+        super().__init__(b"", status, headers, content_type)
+        self.chunks = chunks

@@ -1,0 +1,271 @@
+"""The visitor's session: plain data that outlives a request, and messages for the next page.
+
+Where it is kept is another matter: in a signed cookie (`erlen.security.cookie_session`), or on the server.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator, Mapping, MutableMapping
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+__all__ = ["Flash", "HttpSession"]
+
+
+class Flash(Struct, frozen=True):
+    """A message for the next page that shows messages. `category` is a word such as `info`, `success`, `warning` or `error`."""
+
+    message: str
+    category: str = "info"
+
+
+class HttpSession(MutableMapping[str, Any]):
+    """Data of one visitor, by name.
+
+    Values are plain data, as JSON has it: None, bool, int, float, str, and lists and dicts of them. What changes inside them is
+    noticed too: `session["cart"].append(1)` is saved.
+
+    Call `rotate()` when the visitor's privileges change (log-in, step-up), and `clear()` at log-out (OWASP Session Management
+    Cheat Sheet; ASVS 5.0 V7.2.4).
+
+    Args:
+        data: what it begins with.
+    """
+
+    __slots__ = ("_csrf_secret", "_data", "_flashes", "_forced", "_id", "_permanent", "_replaced", "_stored", "accessed", "new")
+
+    accessed: bool
+    """Whether anything was read or written, so that the response depends on the visitor."""
+    new: bool
+    """Whether the request came without a valid session."""
+
+    def __init__(self, data: Mapping[str, Any] | None = None) -> None:
+        self._data: dict[str, Any] = {}
+        self._flashes: list[Flash] = []
+        self._csrf_secret = ""
+        self._id = ""
+        self._permanent = True
+        self._replaced: tuple[str, ...] = ()
+        self._forced = False
+        self._stored = _EMPTY
+        self.accessed = False
+        self.new = True
+        if data is not None:
+            self.update(data)
+
+    # -- the data -----------------------------------------------------------------------------------------------------------
+
+    def __getitem__(self, name: str) -> Any:
+        self.accessed = True
+        return self._data[name]
+
+    def __setitem__(self, name: str, value: object) -> None:
+        if not isinstance(name, str):  # pyright: ignore[reportUnnecessaryIsInstance]  # unchecked callers exist
+            raise TypeError(f"a name in the session is text, not {type(name).__name__}")
+        self.accessed = True
+        self._data[name] = value
+
+    def __delitem__(self, name: str) -> None:
+        self.accessed = True
+        del self._data[name]
+
+    def __contains__(self, name: object) -> bool:
+        self.accessed = True
+        return name in self._data
+
+    def __iter__(self) -> Iterator[str]:
+        self.accessed = True
+        return iter(self._data)
+
+    def __len__(self) -> int:
+        self.accessed = True
+        return len(self._data)
+
+    def clear(self) -> None:
+        """Forget everything: data, messages, id and CSRF secret."""
+        self.accessed = True
+        self._data.clear()
+        self._flashes.clear()
+        self._csrf_secret = ""
+        self._drop_id()
+
+    # -- its identity -------------------------------------------------------------------------------------------------------
+
+    @property
+    def id(self) -> str:
+        """A random name of this session (132 bits); made on first use. It is no secret from the visitor."""
+        self.accessed = True
+        if not self._id:
+            self._id = _new_id()
+        return self._id
+
+    def rotate(self) -> None:
+        """Go on under a new id with the same data, so that an id planted or seen before is worth nothing (session fixation).
+
+        The CSRF secret goes too: pages loaded before must be loaded again.
+        """
+        self.accessed = True
+        self._csrf_secret = ""
+        self._drop_id()
+        self._id = _new_id()
+
+    @property
+    def replaced_ids(self) -> tuple[str, ...]:
+        """The ids this session had earlier in this request: a store on the server forgets them."""
+        return self._replaced
+
+    @property
+    def permanent(self) -> bool:
+        """Whether the session outlives the browser, up to its maximum age (True); else it ends with the browser's own session."""
+        self.accessed = True
+        return self._permanent
+
+    @permanent.setter
+    def permanent(self, value: bool) -> None:
+        self.accessed = True
+        self._permanent = value
+
+    @property
+    def csrf_secret(self) -> str:
+        """What `CsrfPolicy` makes this session's tokens from; empty until it makes the first."""
+        self.accessed = True
+        return self._csrf_secret
+
+    @csrf_secret.setter
+    def csrf_secret(self, value: str) -> None:
+        self.accessed = True
+        self._csrf_secret = value
+
+    # -- messages -----------------------------------------------------------------------------------------------------------
+
+    def flash(self, message: str, category: str = "info") -> None:
+        """Leave a message for the next page that shows messages."""
+        self.accessed = True
+        self._flashes.append(Flash(str(message), category))
+
+    def take_flashes(self) -> list[Flash]:
+        """Return the messages, oldest first, and forget them."""
+        self.accessed = True
+        taken, self._flashes = self._flashes, []
+        return taken
+
+    # -- keeping it ---------------------------------------------------------------------------------------------------------
+
+    @property
+    def modified(self) -> bool:
+        """Whether it must be saved: it is not what was loaded. Setting it to True makes it so.
+
+        Raises:
+            TypeError: where `dump` does.
+        """
+        return self._forced or self.dump() != self._stored
+
+    @modified.setter
+    def modified(self, value: bool) -> None:
+        self._forced = value
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to keep: no data, message, id or CSRF secret."""
+        return not (self._data or self._flashes or self._csrf_secret or self._id)
+
+    def dump(self) -> bytes:
+        """Return it as JSON, for a store.
+
+        Raises:
+            TypeError: if it holds what would not come back as it is.
+        """
+        if self.is_empty:
+            return _EMPTY
+        stored = _Stored(self._data, self._id, self._csrf_secret, self._flashes, self._permanent)
+        try:
+            dumped = _encode(stored)
+        except (TypeError, ValueError, OverflowError, RecursionError):
+            raise TypeError(self._complaint()) from None
+        # PERF: the walk over the values is spared the requests that change nothing.
+        if dumped != self._stored and not all(_is_plain(value, 0) for value in self._data.values()):
+            raise TypeError(self._complaint())
+        return dumped
+
+    @classmethod
+    def load(cls, stored: bytes) -> HttpSession:
+        """Make a session of what `dump` returned.
+
+        Raises:
+            ValueError: if it is something else.
+        """
+        try:
+            loaded = _decode(stored)
+        except msgspec.DecodeError as error:
+            raise ValueError(f"this is no stored session: {error}") from None
+        session = cls()
+        session._data = loaded.data
+        session._id = loaded.id
+        session._csrf_secret = loaded.csrf_secret
+        session._flashes = loaded.flashes
+        session._permanent = loaded.permanent
+        session._stored = stored
+        session.new = False
+        return session
+
+    def _drop_id(self) -> None:
+        if self._id:
+            self._replaced += (self._id,)
+            self._id = ""
+
+    def _complaint(self) -> str:
+        for name, value in self._data.items():
+            if not _is_plain(value, 0):
+                return (
+                    f"session[{name!r}] holds a {type(value).__name__} that cannot be kept as it is: keep plain data "
+                    "(None, bool, int up to 64 bits, finite float, str, and lists and dicts of them with text for keys)"
+                )
+        return "the session holds text that UTF-8 cannot encode (lone surrogates): keep plain data"
+
+    def __repr__(self) -> str:
+        # Values are the visitor's: a log or an error page is no place for them.
+        return f"<HttpSession{' new' if self.new else ''} with {len(self._data)} values>"
+
+
+# One-letter names: a cookie holds 4 kB.
+class _Stored(Struct, omit_defaults=True, rename={"data": "d", "id": "i", "csrf_secret": "c", "flashes": "f", "permanent": "p"}):
+    data: dict[str, Any] = {}
+    id: str = ""
+    csrf_secret: str = ""
+    flashes: list[Flash] = []
+    permanent: bool = True
+
+
+_EMPTY = b""
+_DEPTH_LIMIT = 32
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(_Stored).decode
+
+
+def _new_id() -> str:
+    return secrets.token_urlsafe(_ID_BYTES)
+
+
+_ID_BYTES = 16
+
+
+def _is_plain(value: object, depth: int) -> bool:
+    """Return whether JSON gives this value back as it is (a tuple comes back as a list)."""
+    if value is None or isinstance(value, bool):
+        return True
+    if type(value) is str:
+        return True
+    if type(value) is int:
+        return -(2**63) <= value < 2**64
+    if type(value) is float:
+        return value - value == 0  # neither infinite nor NaN, which JSON lacks
+    if depth >= _DEPTH_LIMIT:
+        return False
+    if type(value) is list or type(value) is tuple:
+        return all(_is_plain(item, depth + 1) for item in value)
+    if type(value) is dict:
+        return all(type(name) is str and _is_plain(item, depth + 1) for name, item in value.items())
+    return False

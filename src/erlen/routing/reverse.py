@@ -1,0 +1,266 @@
+"""URLs from route names: the way back from a name and parameters to a path, a query and a host."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from datetime import date, time, timedelta
+from decimal import Decimal
+from enum import Enum
+from uuid import UUID
+
+from erlen.routing.converter import Converter, DurationConverter
+from erlen.routing.pattern import HostPattern, Pattern, Segment
+from erlen.routing.registry import suggestion
+
+__all__ = ["URLMap"]
+
+
+class URLMap:
+    """The named routes of an application."""
+
+    def __init__(self) -> None:
+        self._routes: dict[str, _Route] = {}
+
+    def add(self, name: str, pattern: Pattern, host: HostPattern | None = None) -> None:
+        """Give a resolved pattern a name. The same name may be given to the same pattern again, for another method.
+
+        Raises:
+            ValueError: if the name is empty or taken by another pattern, or a parameter is in both the path and the host.
+        """
+        if not name:
+            raise ValueError(f"the route {pattern.template!r} needs a name")
+        known = self._routes.get(name)
+        if known is not None:
+            if (known.pattern.template, known.host and known.host.template) == (pattern.template, host and host.template):
+                return
+            raise ValueError(f"two routes are named {name!r}: {known.pattern.template!r} and {pattern.template!r}; rename one with name=")
+        for parameter in () if host is None else host.names:
+            if parameter in pattern.names:
+                raise ValueError(f"the parameter {parameter!r} is in the path {pattern.template!r} and in the host: rename one of them")
+        self._routes[name] = _Route(pattern, host)
+
+    def build(self, name: str, params: Mapping[str, object], query: Mapping[str, object] | None = None, fragment: str | None = None) -> str:
+        """Return the percent-encoded path of a route, with query and fragment.
+
+        Args:
+            name: the route's.
+            params: the parameters of the path, and those of the host if it has some.
+            query: text, numbers, booleans (`true`, `false`), dates, durations, UUIDs or enumerations; a sequence or set repeats its name,
+                what is None is left out.
+            fragment: what follows `#`, not yet encoded.
+
+        Raises:
+            LookupError: if no route has that name.
+            ValueError: if a parameter is missing, unknown, or cannot stand in its place: one that would be matched differently, an empty
+                one, or `.` and `..`, which browsers would resolve (WHATWG URL).
+        """
+        route = self._route(name)
+        if params.keys() != route.names:
+            raise _mismatch(name, route, params)
+        path = "".join([piece if piece.__class__ is str else piece(params) for piece in route.pieces])  # type: ignore[operator]
+        if query:
+            text = "&".join(_query_pairs(query))
+            if text:
+                path += "?" + text
+        if fragment:
+            path += "#" + quote(fragment, "!$&'()*+,;=:@/?")
+        return path
+
+    def build_host(self, name: str, params: Mapping[str, object]) -> str | None:
+        """Return the host name of a route, in lower case and without port, or None if the route is for every host.
+
+        Raises:
+            LookupError: if no route has that name.
+            ValueError: if a parameter is missing, unknown, or no label of a host name (RFC 1123).
+        """
+        route = self._route(name)
+        if params.keys() != route.names:
+            raise _mismatch(name, route, params)
+        if route.host is None:
+            return None
+        host = ".".join([_label(route.host, label, params) for label in route.host.labels])
+        if len(host) > _LONGEST_HOST:
+            raise ValueError(f"the host name {host!r} has more than {_LONGEST_HOST} characters")
+        return host
+
+    def pattern(self, name: str) -> Pattern:
+        """Return the pattern of a route.
+
+        Raises:
+            LookupError: if no route has that name.
+        """
+        return self._route(name).pattern
+
+    def host(self, name: str) -> HostPattern | None:
+        """Return the host pattern of a route, or None if it is for every host.
+
+        Raises:
+            LookupError: if no route has that name.
+        """
+        return self._route(name).host
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._routes
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._routes)
+
+    def __len__(self) -> int:
+        return len(self._routes)
+
+    def _route(self, name: str) -> _Route:
+        try:
+            return self._routes[name]
+        except KeyError:
+            raise LookupError(f"no route is named {name!r}.{suggestion(name, self._routes)}") from None
+
+
+def quote(text: str, safe: str) -> str:
+    """Percent-encode text as UTF-8, but for letters, digits, `-._~` and the characters in `safe` (RFC 3986, section 2).
+
+    Raises:
+        ValueError: if it has a lone surrogate.
+    """
+    # PERF: most text needs nothing, and then `urllib.parse` is not even imported.
+    if text.isalnum() and text.isascii():
+        return text
+    from urllib.parse import quote as percent_encode
+
+    return percent_encode(text, safe)
+
+
+class _Route:
+    """A named route, its path taken apart into encoded text and functions from parameters to encoded text."""
+
+    __slots__ = ("host", "names", "pattern", "pieces")
+
+    def __init__(self, pattern: Pattern, host: HostPattern | None) -> None:
+        self.pattern = pattern
+        self.host = host
+        self.names = frozenset(pattern.names) | frozenset(() if host is None else host.names)
+        self.pieces: list[str | Callable[[Mapping[str, object]], str]] = []
+        literal = ""
+        for segment in pattern.segments:
+            text = segment.literal
+            literal += "/"
+            if text is not None:
+                literal += quote(text, _SEGMENT_SAFE)
+                continue
+            self.pieces += [literal, _segment_builder(pattern, segment)]
+            literal = ""
+        self.pieces.append(literal)
+
+
+def _segment_builder(pattern: Pattern, segment: Segment) -> Callable[[Mapping[str, object]], str]:
+    converters = segment.converters
+    if len(segment.parts) > 1:
+        names = [parameter.name for parameter in segment.parameters]
+
+        def build_mixed(params: Mapping[str, object]) -> str:
+            texts = [_format(pattern, name, converter, params[name]) for name, converter in zip(names, converters, strict=True)]
+            try:
+                return quote(_checked(segment.compose(texts), spans=False), _SEGMENT_SAFE)
+            except ValueError as error:
+                raise ValueError(f"cannot build {pattern.template!r}: {error}") from None
+
+        return build_mixed
+    name, converter, spans = segment.parameters[0].name, converters[0], converters[0].spans
+    safe = _SEGMENT_SAFE + "/" if spans else _SEGMENT_SAFE
+
+    def build(params: Mapping[str, object]) -> str:
+        text = _format(pattern, name, converter, params[name])
+        # PERF: nothing to check or encode in what is only letters and digits.
+        if text.isalnum() and text.isascii():
+            return text
+        try:
+            return quote(_checked(text, spans=spans), safe)
+        except ValueError as error:
+            raise ValueError(f"cannot build {pattern.template!r}: {name}={params[name]!r}: {error}") from None
+
+    return build
+
+
+def _format(pattern: Pattern | HostPattern, name: str, converter: Converter, value: object) -> str:
+    try:
+        return converter.format(value)
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"cannot build {pattern.template!r}: {name}={value!r}: {error}") from None
+
+
+def _checked(text: str, *, spans: bool) -> str:
+    if spans:
+        if text[:1] == "/":
+            raise ValueError("a path that begins with a slash could lead to another host")
+        if any(piece in (".", "..") for piece in text.split("/")):
+            raise ValueError("browsers would resolve its '.' or '..'")
+        return text
+    if not text:
+        raise ValueError("it is empty")
+    if "/" in text:
+        raise ValueError("it has a slash, but is one segment of the path: use the converter 'path'")
+    if text in (".", ".."):
+        raise ValueError("browsers would resolve '.' or '..'")
+    return text
+
+
+def _label(host: HostPattern, label: Segment, params: Mapping[str, object]) -> str:
+    literal = label.literal
+    if literal is not None:
+        return literal
+    texts = [
+        _format(host, parameter.name, converter, params[parameter.name]).lower()
+        for parameter, converter in zip(label.parameters, label.converters, strict=True)
+    ]
+    try:
+        text = label.compose(texts)
+    except ValueError as error:
+        raise ValueError(f"cannot build {host.template!r}: {error}") from None
+    if not _LABEL(text):
+        raise ValueError(f"cannot build {host.template!r}: {text!r} is no label of a host name: use letters, digits and hyphens")
+    return text
+
+
+def _mismatch(name: str, route: _Route, params: Mapping[str, object]) -> ValueError:
+    host = route.host
+    ordered = route.pattern.names if host is None else (*host.names, *route.pattern.names)
+    missing = [repr(parameter) for parameter in ordered if parameter not in params]
+    unknown = [repr(parameter) for parameter in params if parameter not in route.names]
+    faults = []
+    if missing:
+        faults.append(f"needs {', '.join(missing)}")
+    if unknown:
+        faults.append(f"has no parameter {', '.join(unknown)} (those of the query go into query=)")
+    template = route.pattern.template if host is None else f"{host.template}{route.pattern.template}"
+    return ValueError(f"the route {name!r}, {template!r}, {' and '.join(faults)}")
+
+
+def _query_pairs(query: Mapping[str, object]) -> Iterator[str]:
+    for name, value in query.items():
+        values = value if isinstance(value, Sequence | AbstractSet) and not isinstance(value, str | bytes | bytearray) else (value,)
+        for one in values:
+            if one is not None:
+                yield f"{quote(name, _QUERY_SAFE)}={quote(_query_text(name, one), _QUERY_SAFE)}"
+
+
+def _query_text(name: str, value: object) -> str:
+    if isinstance(value, Enum):
+        value = value.value
+    if isinstance(value, str):
+        return str.__str__(value)
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float | Decimal | UUID):
+        return str(value)
+    if isinstance(value, date | time):
+        return value.isoformat()
+    if isinstance(value, timedelta):
+        return DurationConverter().format(value)
+    raise ValueError(f"the query parameter {name!r} is {value!r}: turn it into text first")
+
+
+_SEGMENT_SAFE = "!$&'()*+,;=:@"  # RFC 3986, section 3.3: pchar
+_QUERY_SAFE = "/:,@"
+_LONGEST_HOST = 253
+_LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)").fullmatch

@@ -1,0 +1,165 @@
+"""Protection against cross-site request forgery (OWASP CSRF Prevention Cheat Sheet; Fetch Metadata, W3C).
+
+Every browser says where a request comes from: `Sec-Fetch-Site` over TLS and to localhost, `Origin` with every unsafe request. A
+page cannot forge either, so they decide; a token is needed only from a client that sends neither and yet sends cookies.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from binascii import Error as BinasciiError
+from collections.abc import Iterable
+from hmac import compare_digest
+
+from erlen.errors import Forbidden
+from erlen.http.request import Request
+from erlen.security.origin import Origins, authority_for, parse_origin
+
+__all__ = ["CsrfPolicy"]
+
+
+class CsrfPolicy:
+    """Decides whether a request that changes something was sent by this site's own pages.
+
+    Args:
+        trusted_origins: `TRUSTED_ORIGINS`: other origins whose pages may send requests, as `Origins` takes them.
+        header: the request header that may carry the token.
+        field: the form field that may carry it.
+
+    Raises:
+        ConfigurationError: if an entry is no origin.
+    """
+
+    __slots__ = ("_trusted", "field", "header")
+
+    def __init__(self, trusted_origins: Iterable[str] = (), *, header: str = "X-CSRF-Token", field: str = "csrf_token") -> None:
+        self._trusted = Origins(trusted_origins, setting="TRUSTED_ORIGINS")
+        self.header = header
+        self.field = field
+
+    def check(self, request: Request) -> bool:
+        """Decide by the headers alone.
+
+        1. A safe method passes (RFC 9110, section 9.2.1): its handler changes nothing.
+        2. A bearer token exempts (RFC 6750): no browser adds one by itself. From here on the request has no cookies, so that a
+           forged one cannot fall back on them.
+        3. What `check_origin` decides.
+        4. Without cookies there is nothing to abuse: it passes.
+
+        Returns:
+            True if the request passes; False if `verify_token` must decide.
+
+        Raises:
+            Forbidden: if it comes from another site.
+        """
+        if request.method in _SAFE:
+            return True
+        authorization = request.header("authorization")
+        if authorization is not None and _BEARER(authorization):
+            request.ignores_cookies = True
+            return True
+        return self.check_origin(request) or not request.header("cookie")
+
+    def check_origin(self, request: Request) -> bool:
+        """Compare where a request comes from with this site; also for WebSocket handshakes, which no other rule of browsers guards.
+
+        `Sec-Fetch-Site` decides where it is sent: `same-origin` and `none` (typed, bookmarked) pass; `same-site` does not, as a
+        sub-domain may be someone else's. Else `Origin` must be this site's scheme, host and port. One difference passes: a
+        request that reached us as HTTP from the `https` page of the same host. That is TLS ended by a proxy we were not told
+        about; and the `https` page of a host may always do what its `http` page, which anyone on the way can forge, may do.
+        The reverse is refused.
+
+        Returns:
+            True if the request comes from this site or a trusted origin; False if it says nothing.
+
+        Raises:
+            Forbidden: if it comes from elsewhere; `Origin: null` (a sandboxed frame, a redirect across sites) is elsewhere.
+        """
+        site = request.header("sec-fetch-site")
+        origin = request.header("origin")
+        if site is not None:
+            if site in ("same-origin", "none") or (origin is not None and origin in self._trusted):
+                return True
+            raise _refusal(f"Sec-Fetch-Site is {_shown(site)} and Origin is {_shown(origin)}", origin)
+        if origin is None:
+            return False
+        if self._is_own(request, origin) or origin in self._trusted:
+            return True
+        raise _refusal(f"Origin is {_shown(origin)}, and this site is {_shown(request.scheme + '://' + request.host)}", origin)
+
+    async def verify_token(self, request: Request) -> None:
+        """Require the session's token in the header, or in the form field where the body is a form.
+
+        The form is read for this, and `request.form()` gives it again; a handler that streams its form takes the header instead.
+
+        Raises:
+            Forbidden: if there is none, or it is not this session's.
+        """
+        token = request.header(self.header.lower())
+        if token is None and request.content_type in _FORMS:
+            field = (await request.form()).get(self.field)
+            token = field if isinstance(field, str) else None
+        if not token:
+            raise Forbidden(
+                "CSRF token missing: this client says neither Sec-Fetch-Site nor Origin, but sends cookies. "
+                f"Send the token as the header {self.header} or the form field {self.field!r}; templates write it with csrf_token."
+            )
+        secret = request.session.csrf_secret
+        # Both run even where there is no secret, so that the time says nothing.
+        if not compare_digest(_unmask(token), secret.encode()) or not secret:
+            raise Forbidden("CSRF token wrong: it belongs to another session, or the session has ended. Load the page again for a new one.")
+
+    def token(self, request: Request) -> str:
+        """Return the session's token for a page to send back, making the session's secret on first use.
+
+        It is masked anew at each call, so that compression cannot leak it (BREACH).
+        """
+        session = request.session
+        if not session.csrf_secret:
+            session.csrf_secret = secrets.token_urlsafe(_SECRET_BYTES)
+        secret = session.csrf_secret.encode()
+        mask = secrets.token_bytes(len(secret))
+        return urlsafe_b64encode(mask + _xor(mask, secret)).decode("ascii").rstrip("=")
+
+    def _is_own(self, request: Request, origin: str) -> bool:
+        parsed = parse_origin(origin)
+        if parsed is None:
+            return False
+        scheme, authority = parsed
+        return scheme in ("https", request.scheme) and authority == authority_for(scheme, request.host)
+
+
+_SAFE = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
+_FORMS = frozenset({"application/x-www-form-urlencoded", "multipart/form-data"})
+_BEARER = re.compile(r"bearer +[A-Za-z0-9._~+/-]+=* *", re.IGNORECASE | re.ASCII).fullmatch
+_SECRET_BYTES = 24
+_TOKEN_LIMIT = 256
+
+
+def _unmask(token: str) -> bytes:
+    """Return the secret in a masked token; of something else, bytes that equal no secret."""
+    if len(token) > _TOKEN_LIMIT or not token.isascii():
+        return b""
+    try:
+        raw = urlsafe_b64decode(token + "=" * (-len(token) % 4))
+    except (BinasciiError, ValueError):
+        return b""
+    half = len(raw) // 2
+    return b"" if len(raw) % 2 else _xor(raw[:half], raw[half:])
+
+
+def _xor(left: bytes, right: bytes) -> bytes:
+    return (int.from_bytes(left, "big") ^ int.from_bytes(right, "big")).to_bytes(len(left), "big")
+
+
+def _shown(value: str | None) -> str:
+    if value is None:
+        return "missing"
+    return ascii(value if len(value) <= 80 else value[:80] + "…")
+
+
+def _refusal(what: str, origin: str | None) -> Forbidden:
+    hint = "" if origin in (None, "null") else " Add the origin to TRUSTED_ORIGINS if its pages may send requests here."
+    return Forbidden(f"Cross-site request refused: {what}.{hint}")

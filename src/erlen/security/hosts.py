@@ -1,0 +1,158 @@
+"""Which values of the `Host` header this site answers to (OWASP WSTG-INPV-17, host header injection)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from erlen.errors import BadRequest, ConfigurationError, Mistake
+
+__all__ = ["HostPolicy", "host_name"]
+
+
+class HostPolicy:
+    """Decides whether a request's host is one of ours, so that no link, redirect or cache key is made from a forged one.
+
+    Args:
+        allowed: `ALLOWED_HOSTS`: names without scheme and port. `example.com` is that host; `*.example.com` its sub-domains;
+            `.example.com` both; `*` everything; an address is written as it is, IPv6 with or without brackets.
+        allow_loopback: also answer to `localhost`, `*.localhost`, 127.0.0.0/8 and `[::1]`. A page elsewhere cannot make a browser
+            send these, not even by DNS rebinding.
+
+    Raises:
+        ConfigurationError: listing every pattern that can never match.
+    """
+
+    __slots__ = ("_any", "_names", "_suffixes", "allow_loopback", "known")
+
+    known: set[str]
+    """`Host` values accepted so far, as they were sent: `host in policy.known` saves the call of `check`."""
+
+    def __init__(self, allowed: Iterable[str] = (), *, allow_loopback: bool = True) -> None:
+        self.allow_loopback = allow_loopback
+        self.known = set()
+        self._any = False
+        names: set[str] = set()
+        suffixes: set[str] = set()
+        mistakes: list[Mistake] = []
+        for pattern in [allowed] if isinstance(allowed, str) else allowed:
+            if pattern == "*":
+                self._any = True
+                continue
+            bare = pattern.removeprefix("*." if pattern.startswith("*.") else ".")
+            try:
+                name = _pattern_name(bare)
+            except BadRequest:
+                mistakes.append(Mistake(f"ALLOWED_HOSTS has {pattern!r}, which is no host name.", fix=_advice(pattern)))
+                continue
+            if pattern == bare or pattern.startswith("."):
+                names.add(name)
+            if pattern != bare:
+                suffixes.add("." + name)
+        if mistakes:
+            raise ConfigurationError(mistakes)
+        self._names = frozenset(names)
+        self._suffixes = tuple(sorted(suffixes))
+
+    def check(self, host: str) -> None:
+        """Pass a host that is allowed, and remember it.
+
+        Args:
+            host: the value of the `Host` header, or what a trusted proxy gives for it.
+
+        Raises:
+            BadRequest: if it is not allowed, missing, or no host at all (RFC 9112, section 3.2).
+        """
+        name = host_name(host)
+        if not self.allows(name):
+            raise BadRequest(f"Host {name!r} is not allowed. Add it to ALLOWED_HOSTS if this site is meant to answer to it.")
+        # An allowed wildcard lets a client invent names without end; emptying the set bounds it, and the names in use come back.
+        if len(self.known) >= _KNOWN_LIMIT:
+            self.known.clear()
+        self.known.add(host)
+
+    def allows(self, name: str) -> bool:
+        """Return whether a name, as `host_name` gives it, is allowed."""
+        return self._any or name in self._names or name.endswith(self._suffixes) or (self.allow_loopback and _is_loopback(name))
+
+
+def host_name(host: str) -> str:
+    """Return the name in a `Host` value: in lower case, without port and without the dot of the root; IPv6 in its brackets.
+
+    The grammar is the part of RFC 3986, section 3.2.2 that real hosts use: labels of letters, digits, hyphens and underscores;
+    dotted IPv4; IPv6 in brackets; a port from 1 to 65535.
+
+    Raises:
+        BadRequest: for anything else, such as user information, a slash, a percent sign, a space or a non-ASCII letter.
+    """
+    if not host:
+        raise BadRequest("The request has no Host header.")
+    match = _HOST(host) if len(host) <= _HOST_LIMIT else None
+    if match is None:
+        raise _malformed(host)
+    name, port = match[1].lower(), match[2]
+    if port is not None and not 0 < int(port) < 65536:
+        raise _malformed(host)
+    if name[0] == "[":
+        return _ipv6_name(name, host)
+    name = name.removesuffix(".")
+    if len(name) > 253:
+        raise _malformed(host)
+    last = name[name.rfind(".") + 1 :]
+    # Browsers read such a name as an IPv4 address in one of its odd spellings (WHATWG URL, section 3.5), so it can be no other name.
+    if last.isdigit() or last.startswith("0x"):
+        parts = name.split(".")
+        if len(parts) != 4 or not all(part.isdigit() and str(int(part)) == part and int(part) < 256 for part in parts):
+            raise _malformed(host)
+    return name
+
+
+_KNOWN_LIMIT = 1000
+_HOST_LIMIT = 261  # 253 characters of name, the root's dot, a colon, five digits, and one to spare
+_LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
+_HOST = re.compile(rf"({_LABEL}(?:\.{_LABEL})*\.?|\[[0-9A-Fa-f:.]{{2,45}}\])(?::([0-9]{{1,5}}))?", re.ASCII).fullmatch
+
+
+def _ipv6_name(name: str, host: str) -> str:
+    from ipaddress import IPv6Address
+
+    try:
+        address = IPv6Address(name[1:-1])
+    except ValueError:
+        raise _malformed(host) from None
+    return f"[{address}]"
+
+
+def _is_loopback(name: str) -> bool:
+    # A name whose last label is a number is dotted IPv4: `host_name` refused every other.
+    if name.startswith("127."):
+        return name[name.rfind(".") + 1 :].isdigit()
+    return name in ("localhost", "[::1]") or name.endswith(".localhost")
+
+
+def _malformed(host: str) -> BadRequest:
+    shown = host if len(host) <= 80 else host[:80] + "…"
+    return BadRequest(f"The Host header {shown!a} is not a valid host name.")
+
+
+def _pattern_name(pattern: str) -> str:
+    if ":" in pattern and not pattern.startswith("["):
+        pattern = f"[{pattern}]"
+    if not pattern.isascii():
+        try:
+            pattern = pattern.encode("idna").decode("ascii")
+        except UnicodeError:
+            raise _malformed(pattern) from None
+    if "]:" in pattern:
+        raise _malformed(pattern)
+    return host_name(pattern)
+
+
+def _advice(pattern: str) -> str:
+    rest = pattern.partition("://")[2] or pattern
+    name = rest.partition("/")[0].partition(":")[0].strip()
+    try:
+        _pattern_name(name.removeprefix("*").removeprefix("."))
+    except BadRequest:
+        return "write a name such as 'example.com', '.example.com' with all sub-domains, or '*' for everything"
+    return f"write {name!r}: a name without scheme, port and path"

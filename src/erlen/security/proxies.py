@@ -1,0 +1,232 @@
+"""What the proxies in front of this server say about the client, where they are trusted (RFC 7239; OWASP ASVS 5.0 V4.1.3).
+
+Anyone can send `X-Forwarded-For`. It is read only on a connection from a trusted proxy, and from right to left: each proxy adds
+who connected to it at the right, so the first address that is not a trusted proxy is the client, and what stands left of it is
+the client's own invention.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Literal
+
+from erlen.errors import ConfigurationError, Mistake
+from erlen.http.request import Request
+
+if TYPE_CHECKING:
+    from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+
+__all__ = ["Proxies"]
+
+
+class Proxies:
+    """The trusted proxies, and the client as they saw it.
+
+    With no trusted proxy every answer is the connection's own.
+
+    Args:
+        trusted: `TRUSTED_PROXIES`: addresses and networks (`10.0.0.0/8`); `unix` for whoever connects over the Unix socket; `*`
+            for whoever connects at all (right only where nobody but the proxy can). `unix` and `*` vouch for the connection,
+            not for the addresses further left.
+        header: which family the proxies write, and overwrite when a client sends it: `x-forwarded` (`X-Forwarded-For`, `-Proto`,
+            `-Host`, `-Prefix`) or `forwarded` (RFC 7239). They are never mixed: a proxy that writes one passes the other on.
+
+    Raises:
+        ConfigurationError: listing every entry that is no address or network.
+    """
+
+    __slots__ = ("_any", "_header", "_networks", "_nodes", "_unix", "enabled")
+
+    def __init__(self, trusted: Iterable[str] = (), *, header: Literal["x-forwarded", "forwarded"] = "x-forwarded") -> None:
+        self._header = header
+        self._networks: list[IPv4Network | IPv6Network] = []
+        self._any = self._unix = False
+        self._nodes: dict[str, tuple[str, bool] | None] = {}
+        mistakes: list[Mistake] = []
+        for entry in [trusted] if isinstance(trusted, str) else trusted:
+            if entry == "*":
+                self._any = True
+            elif entry == "unix":
+                self._unix = True
+            else:
+                self._add_network(entry, mistakes)
+        if header not in ("x-forwarded", "forwarded"):
+            mistakes.append(Mistake(f"The proxies' header cannot be {header!r}.", fix="write 'x-forwarded' or 'forwarded'"))
+        if mistakes:
+            raise ConfigurationError(mistakes)
+        self.enabled: bool = self._any or self._unix or bool(self._networks)
+        """Whether any proxy is trusted. Where it is false, the connection's own values may be used directly."""
+
+    def client(self, request: Request) -> str:
+        """Return the client's address: the first from the right that is no trusted proxy; empty on an untrusted Unix socket."""
+        return self._walk(request)[0]
+
+    def scheme(self, request: Request) -> str:
+        """Return `http` or `https`, as the client sees it."""
+        return _SCHEMES.get(self._said(request, "proto").lower()) or request.wire_scheme
+
+    def host(self, request: Request) -> str:
+        """Return host and port, as the client sees them. Check them with `HostPolicy`: a trusted proxy may pass on a forged one."""
+        return self._said(request, "host") or request.wire_host
+
+    def prefix(self, request: Request) -> str:
+        """Return the path under which the client sees this application: `X-Forwarded-Prefix`, then the mount path."""
+        # RFC 7239 has no parameter for it, and reading the other family's would mix them.
+        prefix = self._said(request, "prefix").rstrip("/") if self._header == "x-forwarded" else ""
+        return prefix + request.mount_path if _PREFIX(prefix) else request.mount_path
+
+    def request_id(self, request: Request) -> str | None:
+        """Return `X-Request-ID` from a trusted proxy, when it is 1 to 128 letters, digits, dots, underscores and hyphens."""
+        if not self.enabled or not self.trusts(request.peer):
+            return None
+        value = request.header("x-request-id")
+        return value if value is not None and _REQUEST_ID(value) else None
+
+    def trusts(self, peer: str) -> bool:
+        """Return whether a connection from this address (empty: a Unix socket) is one of a trusted proxy."""
+        if self._any:
+            return True
+        if not peer:
+            return self._unix
+        node = self._node(peer)
+        return node is not None and node[1]
+
+    def _walk(self, request: Request) -> tuple[str, int]:
+        """Return the client's address, and how many trusted proxies stand between it and us."""
+        address = request.peer
+        if not self.enabled or not self.trusts(address):
+            return address, 0
+        hops = 1
+        for text in reversed(self._addresses(request)):
+            node = self._node(text)
+            if node is None:
+                break
+            address, trusted = node
+            if not trusted:
+                break
+            hops += 1
+        return address, hops
+
+    def _addresses(self, request: Request) -> list[str]:
+        if self._header == "forwarded":
+            return [element.get("for", "") for element in _forwarded(request)]
+        return _listed(request, "x-forwarded-for")
+
+    def _said(self, request: Request, what: Literal["proto", "host", "prefix"]) -> str:
+        """Return what the outermost trusted proxy says, or empty."""
+        if not self.enabled:
+            return ""
+        if self._header == "forwarded":
+            if request.header("forwarded") is None:
+                return ""
+            hops = self._walk(request)[1]
+            if not hops:
+                return ""
+            return next((element[what] for element in _forwarded(request)[-hops:] if what in element), "")
+        values = _listed(request, "x-forwarded-" + what)
+        if not values:
+            return ""
+        hops = self._walk(request)[1]
+        # Some proxies append here too, others overwrite; counting from the right never reaches what the client itself sent.
+        return values[-min(hops, len(values))] if hops else ""
+
+    def _node(self, text: str) -> tuple[str, bool] | None:
+        """Return an address in its usual spelling and whether it is trusted; None for what is no address."""
+        try:
+            return self._nodes[text]
+        except KeyError:
+            pass
+        address = _parse_address(text)
+        node = None if address is None else (str(address), any(address in network for network in self._networks))
+        if len(text) <= _NODE_LIMIT:
+            # PERF: parsing takes some 3 us, and the same few proxies come again and again. Emptied when full, as clients choose text.
+            if len(self._nodes) >= _NODES_LIMIT:
+                self._nodes.clear()
+            self._nodes[text] = node
+        return node
+
+    def _add_network(self, entry: str, mistakes: list[Mistake]) -> None:
+        from ipaddress import ip_network
+
+        try:
+            self._networks.append(ip_network(entry))
+        except ValueError:
+            try:
+                fix = f"write '{ip_network(entry, strict=False)}'"
+            except ValueError:
+                fix = "write an address, a network such as '10.0.0.0/8', 'unix' or '*'"
+            mistakes.append(Mistake(f"TRUSTED_PROXIES has {entry!r}, which is no address or network.", fix=fix))
+
+
+_HOPS_LIMIT = 32
+_NODE_LIMIT = 64
+_NODES_LIMIT = 1024
+_SCHEMES = {"http": "http", "https": "https", "ws": "http", "wss": "https"}
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}").fullmatch
+# One slash before each segment, so that it never starts a network-path reference (`//evil.com`), and no dot segments.
+_PREFIX = re.compile(r"(?:/(?!\.{1,2}(?:/|$))[A-Za-z0-9._~!$&'()*+,;=:@-]+)+").fullmatch
+# RFC 7239, section 4. A value outside quotes may also hold colons and brackets, which careless proxies leave unquoted.
+_PAIR = re.compile(r'[ \t]*([!#$%&\'*+\-.^_`|~0-9A-Za-z]+)=([^\s",;=\\]+|"(?:[^"\\]|\\.)*")[ \t]*([;,]|$)').match
+
+
+def _listed(request: Request, name: str) -> list[str]:
+    """Return the last entries of a list field, however many lines it came in: some proxies add a line of their own."""
+    if request.header(name) is None:
+        return []
+    text = ",".join(request.headers.getlist(name))
+    return [entry.strip() for entry in text.rsplit(",", _HOPS_LIMIT)[-_HOPS_LIMIT:]]
+
+
+def _forwarded(request: Request) -> list[dict[str, str]]:
+    """Return the last elements of `Forwarded`, each as a map; a malformed line counts as one empty element, which ends the walk."""
+    elements: list[dict[str, str]] = []
+    for line in request.headers.getlist("forwarded"):
+        elements += _parse_forwarded(line) or [{}]
+    return elements[-_HOPS_LIMIT:]
+
+
+def _parse_forwarded(line: str) -> list[dict[str, str]] | None:
+    # A client could open a quote and swallow what the proxy appends to its line; the quotes then do not pair up, and none of it counts.
+    elements: list[dict[str, str]] = [{}]
+    position = 0
+    while True:
+        match = _PAIR(line, position)
+        if match is None:
+            return None
+        name, value, end = match[1].lower(), match[2], match[3]
+        if value[0] == '"':
+            value = re.sub(r"\\(.)", r"\1", value[1:-1])
+        if name in elements[-1]:
+            return None
+        elements[-1][name] = value
+        if not end:
+            return elements
+        if end == ",":
+            elements.append({})
+        position = match.end()
+
+
+def _parse_address(text: str) -> IPv4Address | IPv6Address | None:
+    from ipaddress import IPv6Address, ip_address
+
+    if len(text) > _NODE_LIMIT:
+        return None
+    if text.startswith("["):
+        inner, _, port = text[1:].partition("]")
+        if port and not (port[0] == ":" and port[1:].isdigit()):
+            return None
+        text = inner
+    elif text.count(":") == 1:
+        text, _, port = text.partition(":")
+        if not port.isdigit():
+            return None
+    try:
+        address = ip_address(text)
+    except ValueError:
+        return None
+    if isinstance(address, IPv6Address):
+        if address.scope_id:
+            return None
+        return address.ipv4_mapped or address
+    return address

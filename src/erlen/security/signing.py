@@ -1,0 +1,220 @@
+"""Signed values: text that a client may hold and read but not change (HMAC-SHA256, RFC 2104, through itsdangerous)."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+import time
+import zlib
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from msgspec import Struct
+
+from erlen.errors import ConfigurationError, ErlenError, Mistake
+
+if TYPE_CHECKING:
+    from itsdangerous import Signer as Engine
+
+    from erlen.security.encryption import Encryption
+
+__all__ = ["BadSignature", "SignatureExpired", "Signer", "Verified", "check_keys", "random_key", "too_old"]
+
+
+class BadSignature(ErlenError):
+    """The token was not made with one of these keys for this purpose, or was changed since."""
+
+
+class SignatureExpired(BadSignature):
+    """The token is genuine but older than allowed."""
+
+
+class Verified(Struct, frozen=True):
+    """What a genuine token holds. `made_at` is in seconds since 1970."""
+
+    data: bytes
+    made_at: int
+
+
+class Signer:
+    """Makes tokens and takes them back.
+
+    A token is for one purpose (`"password-reset"`): one that was made for another is refused, even where one purpose's name
+    begins like the other's. Its content is readable by whoever holds it; `encryption` hides it.
+
+    Args:
+        keys: `SECRET_KEY`, then the former ones, newest first: the first signs, all verify.
+        debug: allow weak keys.
+        clock: the time in seconds since 1970.
+
+    Raises:
+        ConfigurationError: without a key, or with one of under 32 characters or under 8 different ones (`random_key` makes a good
+            one).
+    """
+
+    __slots__ = ("_clock", "_encryption", "_engines", "_keys")
+
+    def __init__(self, keys: Sequence[str], *, debug: bool = False, clock: Callable[[], float] = time.time) -> None:
+        self._keys = check_keys(keys, debug=debug)
+        self._clock = clock
+        self._engines: dict[str, Engine] = {}
+        self._encryption: Encryption | None = None
+
+    def dumps(self, value: object, purpose: str, *, compress: bool = False) -> str:
+        """Sign a value.
+
+        Args:
+            value: anything that msgspec writes as JSON, up to 1 MiB.
+            purpose: what the token is for.
+            compress: shorten it where that helps. Never where it holds a secret beside what a client chose: its length would tell
+                (CRIME).
+
+        Returns:
+            A token of URL-safe characters.
+
+        Raises:
+            TypeError: if the value cannot be JSON; ValueError: if it is too large.
+        """
+        return self.sign(msgspec.json.encode(value), purpose, compress=compress)
+
+    def loads(self, token: str, purpose: str, *, max_age: timedelta | int | None = None) -> Any:
+        """Return the value of a token as JSON gives it back.
+
+        Args:
+            token: from `dumps`.
+            purpose: what it must have been made for.
+            max_age: how old it may be, as a timedelta or in seconds; None for any age.
+
+        Raises:
+            BadSignature: if it is not genuine; SignatureExpired: if it is too old.
+        """
+        data = self.verify(token, purpose, max_age=max_age).data
+        try:
+            return msgspec.json.decode(data)
+        except msgspec.DecodeError:
+            raise BadSignature("the token holds no JSON: it was made by `sign`, so read it with `verify`") from None
+
+    def sign(self, data: bytes, purpose: str, *, compress: bool = False) -> str:
+        """Sign bytes; see `dumps`."""
+        if len(data) > _SIZE_LIMIT:
+            raise ValueError(f"a token holds at most {_SIZE_LIMIT} bytes, not {len(data)}: keep the data on the server and sign its id")
+        body = _PLAIN + data
+        if compress:
+            shorter = zlib.compress(data)
+            if len(shorter) < len(data):
+                body = _COMPRESSED + shorter
+        text = urlsafe_b64encode(body).rstrip(b"=") + b".%x" % int(self._clock())
+        return self._engine(purpose).sign(text).decode("ascii")
+
+    def verify(self, token: str, purpose: str, *, max_age: timedelta | int | None = None) -> Verified:
+        """Return the bytes that were signed, and when; see `loads`."""
+        from itsdangerous import BadSignature as EngineRefusal
+
+        if not token.isascii() or len(token) > _TOKEN_LIMIT:
+            raise BadSignature("the token was changed, or is for something else")
+        try:
+            text = self._engine(purpose).unsign(token)
+        except EngineRefusal:
+            raise BadSignature("the token was changed, or is for something else") from None
+        # From here on it is our own work.
+        body, _, made_at = text.rpartition(b".")
+        verified = Verified(_unpack(urlsafe_b64decode(body + b"=" * (-len(body) % 4))), int(made_at, 16))
+        if too_old(verified.made_at, max_age, self._clock()):
+            raise SignatureExpired(f"the token is older than {max_age if isinstance(max_age, timedelta) else f'{max_age} seconds'}")
+        return verified
+
+    def age_of(self, made_at: int) -> int:
+        """Return how many seconds ago that was."""
+        return int(self._clock()) - made_at
+
+    @property
+    def encryption(self) -> Encryption:
+        """Encryption with the same keys.
+
+        Raises:
+            ConfigurationError: if `cryptography` is not installed.
+        """
+        if self._encryption is None:
+            from erlen.security.encryption import Encryption
+
+            self._encryption = Encryption(self._keys, debug=True, clock=self._clock)
+        return self._encryption
+
+    def _engine(self, purpose: str) -> Engine:
+        engine = self._engines.get(purpose)
+        if engine is None:
+            from itsdangerous import Signer as Engine
+
+            if not purpose:
+                raise ValueError("a token needs a purpose: name what it is for, such as 'password-reset'")
+            # The purpose stands whole at the end of the salt, so no two purposes share one (CVE-2026-6873).
+            salt = b"erlen.signing.1:" + purpose.encode()
+            engine = Engine([*reversed(self._keys)], salt, b".", key_derivation="hmac", digest_method=hashlib.sha256)
+            # Purposes are few unless a program makes them up; then this must not grow for ever.
+            if len(self._engines) >= _ENGINES_LIMIT:
+                self._engines.clear()
+            self._engines[purpose] = engine
+        return engine
+
+    def __repr__(self) -> str:
+        return f"<Signer with {len(self._keys)} keys>"
+
+
+def random_key() -> str:
+    """Return a new key for `SECRET_KEY`: 64 URL-safe characters, 384 random bits."""
+    return secrets.token_urlsafe(48)
+
+
+def check_keys(keys: Sequence[str], *, debug: bool) -> tuple[str, ...]:
+    """Return the keys when they are strong enough, or when `debug` allows weak ones. They never appear in a message.
+
+    Raises:
+        ConfigurationError: listing those that are not.
+    """
+    if isinstance(keys, str):
+        keys = (keys,)
+    if not keys or not all(keys):
+        raise ConfigurationError(Mistake("SECRET_KEY is empty.", fix=_FIX))
+    mistakes: list[Mistake] = []
+    for position, key in enumerate(() if debug else keys):
+        name = "SECRET_KEY" if position == 0 else f"Former secret key number {position}"
+        if len(key) < _KEY_LENGTH:
+            mistakes.append(Mistake(f"{name} has {len(key)} characters; {_KEY_LENGTH} are needed to withstand guessing.", fix=_FIX))
+        elif len(set(key)) < _KEY_VARIETY:
+            mistakes.append(Mistake(f"{name} repeats {len(set(key))} characters, which is not random.", fix=_FIX))
+    if mistakes:
+        raise ConfigurationError(mistakes)
+    return tuple(keys)
+
+
+def too_old(made_at: int, max_age: timedelta | int | None, now: float) -> bool:
+    """Return whether a token of that time (seconds since 1970) is over its age, or from further ahead than clocks differ."""
+    if max_age is None:
+        return False
+    seconds = max_age.total_seconds() if isinstance(max_age, timedelta) else max_age
+    return not -_CLOCK_SKEW <= int(now) - made_at <= seconds
+
+
+_FIX = "run `erlen secret` to make one"
+_KEY_LENGTH = 32
+_KEY_VARIETY = 8
+_CLOCK_SKEW = 60  # seconds by which the clocks of several servers may differ
+_SIZE_LIMIT = 1024 * 1024
+_TOKEN_LIMIT = _SIZE_LIMIT * 4 // 3 + 256
+_ENGINES_LIMIT = 128
+_PLAIN = b"j"
+_COMPRESSED = b"z"
+
+
+def _unpack(body: bytes) -> bytes:
+    if body[:1] != _COMPRESSED:
+        return body[1:]
+    # Signed or not, what unpacks is bounded: a leaked key should not be a bomb as well.
+    unpacker = zlib.decompressobj()
+    data = unpacker.decompress(body[1:], _SIZE_LIMIT)
+    if unpacker.unconsumed_tail or not unpacker.eof:
+        raise BadSignature("the token unpacks to more than it may hold")
+    return data

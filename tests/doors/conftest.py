@@ -1,0 +1,176 @@
+"""A small site behind the doors, and real servers for it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+
+
+class Server:
+    """A real server in a process of its own."""
+
+    def __init__(self, process: subprocess.Popen[bytes], port: int, log: Path) -> None:
+        self.process = process
+        self.port = port
+        self.log = log
+
+    def exchange(self, *parts: bytes | float, wait: float = 3.0, half_close: bool = False) -> bytes:
+        """Send raw bytes (a number is a pause in seconds) and return what comes until the connection ends or is silent."""
+        with socket.create_connection(("127.0.0.1", self.port), timeout=5) as connection:
+            for part in parts:
+                if isinstance(part, bytes):
+                    try:
+                        connection.sendall(part)
+                    except (BrokenPipeError, ConnectionResetError):
+                        break
+                else:
+                    time.sleep(part)
+            if half_close:
+                connection.shutdown(socket.SHUT_WR)
+            return read_to_end(connection, wait)
+
+    def get(self, path: str, *fields: str, method: str = "GET", body: bytes = b"", wait: float = 3.0) -> Answer:
+        head = [f"{method} {path} HTTP/1.1", "Host: example.com", "Connection: close", *fields]
+        if body:
+            head.append(f"Content-Length: {len(body)}")
+        return Answer(self.exchange("\r\n".join([*head, "", ""]).encode("latin-1") + body, wait=wait))
+
+    def logged(self, text: str, timeout: float = 3.0) -> bool:
+        end = time.monotonic() + timeout
+        while time.monotonic() < end:
+            if text in self.log.read_text():
+                return True
+            time.sleep(0.02)
+        return False
+
+    def stop(self, number: int = signal.SIGTERM) -> float:
+        """Send a signal; return how long the server took to end, in seconds."""
+        began = time.monotonic()
+        self.process.send_signal(number)
+        self.process.wait(20)
+        return time.monotonic() - began
+
+
+class Answer:
+    """A response, taken apart by hand so that nothing is mended."""
+
+    def __init__(self, raw: bytes) -> None:
+        self.raw = raw
+        head, _, self.body = raw.partition(b"\r\n\r\n")
+        lines = head.decode("latin-1").split("\r\n")
+        self.status = int(lines[0].split(" ")[1]) if raw else 0
+        self.fields = [(name.lower(), value.strip()) for name, _, value in (line.partition(":") for line in lines[1:])]
+        if self.all("transfer-encoding") == ["chunked"]:
+            self.body, self.complete = unchunk(self.body)
+        else:
+            length = self.field("content-length")
+            self.complete = length is None or len(self.body) == int(length)
+
+    def all(self, name: str) -> list[str]:
+        return [value for key, value in self.fields if key == name]
+
+    def field(self, name: str) -> str | None:
+        values = self.all(name)
+        return values[0] if values else None
+
+    @property
+    def text(self) -> str:
+        return self.body.decode()
+
+
+def unchunk(data: bytes) -> tuple[bytes, bool]:
+    body = b""
+    while True:
+        size, separator, data = data.partition(b"\r\n")
+        if not separator:
+            return body, False
+        length = int(size, 16)
+        if length == 0:
+            return body, True
+        body += data[:length]
+        data = data[length + 2 :]
+
+
+def read_to_end(connection: socket.socket, wait: float) -> bytes:
+    connection.settimeout(wait)
+    received = b""
+    try:
+        while data := connection.recv(65536):
+            received += data
+    except (TimeoutError, ConnectionResetError):
+        pass
+    return received
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def command(kind: str, port: int) -> list[str]:
+    granian = [sys.executable, "-m", "granian", "--host", "127.0.0.1", "--port", str(port), "--workers-kill-timeout", "5", "--loop", "asyncio"]
+    return {
+        "rsgi": [*granian, "--interface", "rsgi", "site_app:rsgi"],
+        "asgi-granian": [*granian, "--interface", "asgi", "site_app:asgi"],
+        "asgi-uvicorn": [sys.executable, "-m", "uvicorn", "--port", str(port), "--http", "h11", "--loop", "asyncio", "site_app:asgi"],
+        "wsgi": [*granian, "--interface", "wsgi", "--blocking-threads", "4", "site_app:wsgi"],
+    }[kind]
+
+
+@pytest.fixture(scope="session")
+def start_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Server]]:
+    """A function that starts a server of a kind; all are ended with the tests."""
+    started: list[Server] = []
+
+    def start(kind: str) -> Server:
+        port = free_port()
+        log = tmp_path_factory.mktemp("server") / "log"
+        with log.open("wb") as output:
+            process = subprocess.Popen(
+                command(kind, port), cwd=HERE, stdout=output, stderr=subprocess.STDOUT, env={**os.environ, "PYTHONUNBUFFERED": "1"}
+            )
+        server = Server(process, port, log)
+        started.append(server)
+        end = time.monotonic() + 15
+        while time.monotonic() < end and process.poll() is None:
+            try:
+                if server.get("/", wait=1).status == 200:
+                    return server
+            except OSError:
+                time.sleep(0.05)
+        raise RuntimeError(f"the {kind} server did not start: {log.read_text()}")
+
+    yield start
+    for server in started:
+        if server.process.poll() is None:
+            server.process.terminate()
+    for server in started:
+        try:
+            server.process.wait(8)
+        except subprocess.TimeoutExpired:
+            server.process.kill()
+            server.process.wait()
+
+
+@pytest.fixture(scope="session")
+def servers(start_server: Callable[[str], Server]) -> Callable[[str], Server]:
+    """One running server of each kind, shared by the tests that leave it as it is."""
+    running: dict[str, Server] = {}
+
+    def get(kind: str) -> Server:
+        if kind not in running:
+            running[kind] = start_server(kind)
+        return running[kind]
+
+    return get

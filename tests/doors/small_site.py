@@ -1,0 +1,245 @@
+"""A site with hand-written dispatch: enough to walk through the doors without the application room."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+
+from erlen.doors.draining import Draining
+from erlen.doors.pool import ThreadPool
+from erlen.errors import ErlenError, HTTPError
+from erlen.http.file import FileResponse
+from erlen.http.limits import Limits
+from erlen.http.request import Request, active_request
+from erlen.http.response import HTMLResponse, JSONResponse, Response, StreamResponse, TextResponse
+from erlen.types import HeaderPairs
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+class SmallSite:
+    """Endpoints by path; those in `threaded` run in the pool."""
+
+    trusts_proxies = False
+
+    def __init__(self, endpoints: dict[str, Endpoint], threaded: dict[str, Endpoint], limits: Limits | None = None) -> None:
+        self.endpoints = endpoints
+        self.threaded = threaded
+        self.limits = limits or Limits()
+        self.pool = ThreadPool(4)
+        self.draining = Draining()
+        self.events: list[str] = []
+
+    async def dispatch(self, request: Request) -> Response:
+        active_request.set(request)
+        return await self._answer(request, in_pool=True)
+
+    async def dispatch_in_thread(self, request: Request) -> Response:
+        active_request.set(request)
+        return await self._answer(request, in_pool=False)
+
+    async def _answer(self, request: Request, in_pool: bool) -> Response:
+        try:
+            _ = request.wire_host
+            endpoint = self.endpoints.get(request.path)
+            if endpoint is not None:
+                response = await endpoint(request)
+            elif (endpoint := self.threaded.get(request.path)) is not None:
+                response = await (self.pool.run(endpoint, request) if in_pool else endpoint(request))
+            else:
+                raise HTTPError("nothing here", status=404)
+            return response.prepare(request)
+        except HTTPError as error:
+            return self.refuse(request, error)
+        except Exception as error:
+            return TextResponse(f"{type(error).__name__}: {error}", 500)
+
+    def refuse(self, request: Request, error: HTTPError) -> Response:
+        _ = request.header("accept")
+        return TextResponse(f"{error.status} {error.detail}", error.status, error.headers)
+
+    def default_headers(self, secure: bool) -> HeaderPairs:
+        hsts = [("strict-transport-security", "max-age=1")] if secure else []
+        return [("x-content-type-options", "nosniff"), ("x-frame-options", "DENY"), *hsts]
+
+    async def startup(self) -> None:
+        self.events.append("startup")
+
+    async def shutdown(self) -> None:
+        print("site has shut down", flush=True)
+        self.pool.close()
+
+    def client_address(self, request: Request) -> str:
+        return request.peer
+
+    def effective_scheme(self, request: Request) -> str:
+        return request.wire_scheme
+
+    def effective_host(self, request: Request) -> str:
+        return request.wire_host
+
+    def root_path(self, request: Request) -> str:
+        return request.mount_path
+
+    def open_session(self, request: Request) -> object:
+        raise ErlenError("no sessions here")
+
+    def csrf_token(self, request: Request) -> str:
+        raise ErlenError("no sessions here")
+
+    def request_id(self, request: Request) -> str:
+        return "1"
+
+
+async def home(request: Request) -> Response:
+    return JSONResponse({"hello": "world"})
+
+
+async def empty(request: Request) -> Response:
+    return Response(b"", 204)
+
+
+async def own(request: Request) -> Response:
+    response = HTMLResponse("<p>é</p>", headers={"X-Frame-Options": "SAMEORIGIN", "X-Content-Type-Options": "", "Content-Length": "99"})
+    response.set_cookie("a", "1", secure=False)
+    response.set_cookie("b", "2", secure=False)
+    return response
+
+
+async def bad_type(request: Request) -> Response:
+    return Response(b"x", content_type="text/html\r\nset-cookie: evil=1")
+
+
+async def echo(request: Request) -> Response:
+    return Response(await request.body(), content_type="application/octet-stream")
+
+
+async def count(request: Request) -> Response:
+    return TextResponse(str(sum([len(chunk) async for chunk in request.stream()])))
+
+
+async def tell(request: Request) -> Response:
+    return JSONResponse({
+        "method": request.method, "path": request.path, "query": request.query_string, "host": request.wire_host, "peer": request.peer,
+        "scheme": request.wire_scheme, "version": request.http_version, "mount": request.mount_path, "headers": request.header_items(),
+    })
+
+
+async def stream(request: Request) -> Response:
+    async def chunks() -> AsyncIterator[bytes | str]:
+        yield b"one,"
+        await asyncio.sleep(0)
+        yield "zwö,"
+        yield b"three"
+
+    return StreamResponse(chunks(), content_type="text/plain")
+
+
+async def sync_stream(request: Request) -> Response:
+    def chunks() -> Iterator[str]:
+        for number in range(3):
+            yield f"{number} {active_request.get().path}\n"
+
+    return StreamResponse(chunks(), content_type="text/plain")
+
+
+async def failing_stream(request: Request) -> Response:
+    async def chunks() -> AsyncIterator[bytes]:
+        yield b"first"
+        await asyncio.sleep(0.05)
+        raise ValueError("in the middle")
+
+    return StreamResponse(chunks())
+
+
+async def short_stream(request: Request) -> Response:
+    return StreamResponse(iter([b"first"]), headers={"content-length": "30"})
+
+
+async def long_stream(request: Request) -> Response:
+    return StreamResponse(iter([b"first", b"second"]), headers={"content-length": "5"})
+
+
+def endless(name: str, content_type: str) -> Endpoint:
+    async def endpoint(request: Request) -> Response:
+        async def chunks() -> AsyncIterator[str]:
+            try:
+                while True:
+                    yield "data: 1\n\n"
+                    await asyncio.sleep(0.05)
+            finally:
+                print(f"{name} closed", flush=True)
+
+        return StreamResponse(chunks(), content_type=content_type)
+
+    return endpoint
+
+
+async def quiet_events(request: Request) -> Response:
+    async def chunks() -> AsyncIterator[str]:
+        yield "data: 1\n\n"
+        try:
+            await asyncio.sleep(60)
+        finally:
+            print("quiet events closed", flush=True)
+
+    return StreamResponse(chunks(), content_type="text/event-stream")
+
+
+async def sync_endless(request: Request) -> Response:
+    def chunks() -> Iterator[bytes]:
+        try:
+            while True:
+                yield b"x"
+                time.sleep(0.02)
+        finally:
+            print("sync endless closed", flush=True)
+
+    return StreamResponse(chunks())
+
+
+async def file(request: Request) -> Response:
+    return FileResponse(__file__, content_type="text/x-python")
+
+
+async def after(request: Request) -> Response:
+    def work(text: str) -> None:
+        time.sleep(0.05)
+        print(text, flush=True)
+
+    def fail() -> None:
+        raise ValueError("after-work breaks")
+
+    async def async_work() -> None:
+        print("async work is done", flush=True)
+
+    request.after_response(fail)
+    request.after_response(work, "work is done")
+    request.after_response(async_work)
+    return TextResponse("later")
+
+
+async def thread_body(request: Request) -> Response:
+    return Response(request.read_body())
+
+
+async def slow(request: Request) -> Response:
+    time.sleep(0.5)
+    return TextResponse("slow")
+
+
+async def surrogate(request: Request) -> Response:
+    return TextResponse("\ud800")
+
+
+ENDPOINTS: dict[str, Endpoint] = {
+    "/": home, "/empty": empty, "/own": own, "/bad-type": bad_type, "/tell": tell, "/file": file, "/after": after, "/surrogate": surrogate,
+    "/échö/a/b": tell, "/sync-stream": sync_stream, "/short-stream": short_stream, "/long-stream": long_stream, "/echo": echo, "/count": count,
+    "/sync-endless": sync_endless,
+}
+LOOP_ENDPOINTS: dict[str, Endpoint] = {
+    "/stream": stream, "/failing-stream": failing_stream, "/quiet-events": quiet_events,
+    "/endless": endless("endless", "text/plain"), "/events": endless("events", "text/event-stream"),
+}
+THREADED: dict[str, Endpoint] = {"/thread-body": thread_body, "/slow": slow}
