@@ -58,7 +58,7 @@ types: $(VENV)/.dev
 	@$(BIN)/basedpyright --warnings
 
 imports: $(VENV)/.dev
-	@$(BIN)/lint-imports --no-logo
+	@$(BIN)/lint-imports --no-logo --no-cache
 
 tests: $(VENV)/.dev
 	@$(BIN)/python $(PYTEST)

@@ -77,6 +77,7 @@ CONTESTANTS: tuple[Contestant, ...] = (
     _erlen("erlen_asgi_uvicorn", "**Erlen, ASGI door** / uvicorn", "uvicorn"),
     _peer("blacksheep_granian", "BlackSheep / granian", "granian-asgi", "blacksheep"),
     _peer("blacksheep_uvicorn", "BlackSheep / uvicorn", "uvicorn", "blacksheep"),
+    _peer("emmett55_granian", "Emmett55 / granian", "granian-rsgi", "emmett55"),
     _peer("starlette_granian", "Starlette / granian", "granian-asgi", "starlette"),
     _peer("starlette_uvicorn", "Starlette / uvicorn", "uvicorn", "starlette"),
     _peer("fastapi_uvicorn", "FastAPI / uvicorn", "uvicorn", "fastapi"),

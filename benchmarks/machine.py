@@ -10,7 +10,7 @@ from pathlib import Path
 __all__ = ["describe", "versions"]
 
 _SERVERS = ("granian", "uvicorn", "uvloop", "httptools", "gunicorn")
-_FRAMEWORKS = ("erlen", "msgspec", "blacksheep", "starlette", "fastapi", "pydantic", "flask", "django")
+_FRAMEWORKS = ("erlen", "msgspec", "blacksheep", "emmett55", "starlette", "fastapi", "pydantic", "flask", "django")
 
 
 def describe() -> dict[str, str]:

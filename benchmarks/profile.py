@@ -15,7 +15,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     Call = Callable[[], Awaitable[None]]
 
 TIMED = 20_000
+CONCURRENT = 64
 
 
 def main() -> None:
@@ -47,10 +48,29 @@ def main() -> None:
     if Path(sys.prefix).resolve() != (HERE / ".venv").resolve() and python.exists():
         os.execv(python, [str(python), __file__, *sys.argv[1:]])
     os.environ["BENCH_ROUTES"] = str(scenario.routes)
-    asyncio.run(_profile(scenario, door, options.top))
+    # Counted in a process of its own: threads that were ever watched stay slow.
+    child = os.fork()
+    if child == 0:
+        _run(_count(scenario, door), door)
+        sys.stdout.flush()
+        os._exit(0)
+    if os.waitpid(child, 0)[1] == 0:
+        _run(_time(scenario, door, options.top), door)
 
 
-async def _profile(scenario: Scenario, door: str, top: int) -> None:
+def _run(work: Coroutine[None, None, None], door: str) -> None:
+    """Run to the end: on a loop, except for the WSGI door, which has none and never suspends."""
+    if door != "wsgi":
+        asyncio.run(work)
+        return
+    try:
+        work.send(None)
+    except StopIteration:
+        return
+
+
+async def _calls_of(scenario: Scenario, door: str) -> tuple[Call, Call]:
+    """Return one request to Erlen and one to the bare handler, both warm."""
     import importlib
 
     from benchmarks.apps.erlen_app import app
@@ -60,51 +80,74 @@ async def _profile(scenario: Scenario, door: str, top: int) -> None:
     if door == "rsgi" and hasattr(app, "__rsgi_init__"):
         # The server calls this before its loop runs, so a running loop is nothing that it may count on.
         await asyncio.to_thread(app.__rsgi_init__, asyncio.get_running_loop())
-    entry = app.__rsgi__ if door == "rsgi" else app
-    erlen_call, bare_call = stand_in(entry, scenario), stand_in(bare, scenario)
-    for call in (erlen_call, bare_call):
+    calls = stand_in(app.__rsgi__ if door == "rsgi" else app, scenario), stand_in(bare, scenario)
+    for call in calls:
         for _ in range(300):
             await call()
-    await _print_calls(erlen_call, bare_call)
-    await _print_times(erlen_call, bare_call)
-    await _print_hot(erlen_call, top)
+    return calls
 
 
-async def _print_calls(erlen_call: Call, bare_call: Call) -> None:
-    names, handler_before, depth = await _calls(erlen_call)
-    bare_names, _, _ = await _calls(bare_call)
-    before = f"{handler_before} before the handler, {depth} framework frames deep" if handler_before >= 0 else "handler not seen"
-    print(f"Python calls in one request: {len(names)} ({before}); bare {len(bare_names)}\n")
-    for name, times in Counter(names).items():
+def _many(call: Call) -> Call:
+    """Return a call of 64 requests at once."""
+
+    async def gather() -> None:
+        await asyncio.gather(*(call() for _ in range(CONCURRENT)))
+
+    return gather
+
+
+async def _count(scenario: Scenario, door: str) -> None:
+    """Print the Python functions that one request enters."""
+    watch = _Watch()
+    threading.setprofile(watch)
+    erlen_call, bare_call = await _calls_of(scenario, door)
+    await watch.see(bare_call)
+    bare = len(watch.names)
+    await watch.see(erlen_call)
+    where = f"{watch.before} before the handler, {watch.depth} framework frames deep" if watch.before >= 0 else "handler not seen"
+    print(f"Python calls in one request: {len(watch.names)} ({where}); bare {bare}\n")
+    for name, times in Counter(watch.names).items():
         print(f"  {times} x {name}" if times > 1 else f"      {name}")
 
 
-async def _calls(call: Call) -> tuple[list[str], int, int]:
-    """Return the Python functions entered by one request, how many before the handler, and the frames between it and this file."""
-    names: list[str] = []
-    seen = [-1, -1]
+class _Watch:
+    """A profile function that writes down every Python function entered while it sees a call, in any thread."""
 
-    def watch(frame: FrameType, event: str, _argument: object) -> None:
-        if event != "call":
-            return
+    def __init__(self) -> None:
+        self.seeing = False
+        self.names: list[str] = []
+        self.before = -1
+        self.depth = -1
+
+    async def see(self, call: Call) -> None:
+        """Make the call and write it down."""
+        self.names, self.before, self.depth = [], -1, -1
+        sys.setprofile(self)
+        self.seeing = True
+        try:
+            await call()
+        finally:
+            self.seeing = False
+            sys.setprofile(None)
+
+    def __call__(self, frame: FrameType, event: str, _argument: object) -> None:
         code = frame.f_code
-        if code.co_filename == __file__ or "asyncio" in code.co_filename:
+        path = code.co_filename
+        if not self.seeing or event != "call" or path == __file__ or "asyncio" in path:
             return
-        if code.co_filename.endswith("erlen_app.py") and seen[0] < 0:
-            seen[:] = [len(names), _depth(frame)]
-        names.append(f"{_short(code.co_filename)}:{code.co_firstlineno} {code.co_qualname}")
+        if path.endswith("erlen_app.py") and self.before < 0:
+            self.before, self.depth = len(self.names), _depth(frame)
+        self.names.append(f"{_short(path)}:{code.co_firstlineno} {code.co_qualname}")
 
-    # Before Python 3.12 only threads that start from now on are watched: the pool's are there already.
-    if sys.version_info >= (3, 12):
-        threading.setprofile_all_threads(watch)
-    sys.setprofile(watch)
-    try:
-        await call()
-    finally:
-        sys.setprofile(None)
-        if sys.version_info >= (3, 12):
-            threading.setprofile_all_threads(None)
-    return names, seen[0], seen[1]
+
+async def _time(scenario: Scenario, door: str, top: int) -> None:
+    erlen_call, bare_call = await _calls_of(scenario, door)
+    if scenario.name != "sync" or door == "wsgi":
+        await _print_times(erlen_call, bare_call, at_once=1)
+        await _print_hot(erlen_call, top, at_once=1)
+    else:  # one alone would only show how long a thread takes to wake
+        await _print_times(_many(erlen_call), _many(bare_call), at_once=CONCURRENT)
+        await _print_hot(_many(erlen_call), top, at_once=CONCURRENT)
 
 
 def _depth(frame: FrameType) -> int:
@@ -116,25 +159,26 @@ def _depth(frame: FrameType) -> int:
     return depth
 
 
-async def _print_times(erlen_call: Call, bare_call: Call) -> None:
+async def _print_times(erlen_call: Call, bare_call: Call, *, at_once: int) -> None:
     """Time both in turn, five times: the best of each, since what disturbs only ever adds."""
     best = [float("inf"), float("inf")]
+    turns = TIMED // 5 // at_once
     for _ in range(5):
         for place, call in enumerate((erlen_call, bare_call)):
             start = time.perf_counter()
-            for _ in range(TIMED // 5):
+            for _ in range(turns):
                 await call()
-            best[place] = min(best[place], (time.perf_counter() - start) / (TIMED // 5) * 1e6)
+            best[place] = min(best[place], (time.perf_counter() - start) / (turns * at_once) * 1e6)
     print(f"\nOne request without a server: {best[0]:.2f} µs, bare {best[1]:.2f} µs: the framework adds {best[0] - best[1]:.2f} µs")
 
 
-async def _print_hot(call: Call, top: int) -> None:
+async def _print_hot(call: Call, top: int, *, at_once: int) -> None:
     import cProfile
     import pstats
 
     profile = cProfile.Profile()
     profile.enable()
-    for _ in range(TIMED // 4):
+    for _ in range(TIMED // 4 // at_once):
         await call()
     profile.disable()
     text = io.StringIO()
@@ -148,19 +192,18 @@ async def _print_hot(call: Call, top: int) -> None:
 class _Scope:
     """As granian's RSGI scope, but plain attributes."""
 
-    def __init__(self, scenario: Scenario) -> None:
-        path, _, query = scenario.path.partition("?")
+    def __init__(self, method: str, path: str, query: str, headers: _HeaderMap) -> None:
         self.proto = "http"
         self.rsgi_version = "1.6"
         self.http_version = "1.1"
         self.server = "127.0.0.1:8000"
         self.client = "127.0.0.1:50000"
         self.scheme = "http"
-        self.method = scenario.method
+        self.method = method
         self.path = path
         self.query_string = query
         self.authority = None
-        self.headers = _HeaderMap(_headers(scenario))
+        self.headers = headers
 
 
 class _HeaderMap(dict[str, str]):
@@ -199,8 +242,11 @@ def _headers(scenario: Scenario) -> dict[str, str]:
 
 
 def _rsgi(app: Callable[..., Awaitable[None]], scenario: Scenario) -> Call:
+    path, _, query = scenario.path.partition("?")
+    method, headers = scenario.method, _HeaderMap(_headers(scenario))
+
     async def call() -> None:
-        await app(_Scope(scenario), _Proto(scenario.body))
+        await app(_Scope(method, path, query, headers), _Proto(scenario.body))
 
     return call
 

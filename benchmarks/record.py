@@ -70,6 +70,11 @@ class Record(Struct):
         rates = [load.rate for load in self.loads(scenario, contestant)]
         return (max(rates) - min(rates)) / median(rates) if rates else None
 
+    def disturbed(self) -> bool:
+        """Tell whether other processes took more than a tenth of a core in half of the rounds: then rates cannot be trusted."""
+        others = [load.others_busy for cells in self.cells.values() for loads in cells.values() for load in loads if load is not None]
+        return bool(others) and median(others) > 0.1
+
     def best_peer(self, scenario: str) -> str | None:
         """Return the peer with the highest median in a scenario."""
         rates = {name: rate for name in _PEERS if (rate := self.rate(scenario, name)) is not None}

@@ -8,12 +8,11 @@ from statistics import median
 from benchmarks.contest import CONTESTANTS, SCENARIOS, Contestant, bare_twin
 from benchmarks.load import CONNECTIONS
 from benchmarks.record import Record
-from benchmarks.targets import judge
+from benchmarks.targets import Verdict, judge
 
 __all__ = ["render"]
 
 _TITLES = {scenario.name: scenario.title for scenario in SCENARIOS}
-_MARKS = {True: "met", False: "**missed**", None: "–"}
 
 
 def render(record: Record) -> str:
@@ -30,7 +29,7 @@ def _head(record: Record) -> str:
     others = [load.others_busy for cell in cells for load in record.loads(*cell)]
     if others:
         noise += f" Other processes took {median(others):.0%} of a core meanwhile (median), at most {max(others):.0%}"
-        noise += ": **too much for figures to quote**; read the ratios by processor time." if median(others) > 0.1 else "."
+        noise += ": **too much for figures to quote**; read the ratios by processor time." if record.disturbed() else "."
     machine = "; ".join(f"{name}: {value}" for name, value in record.machine.items())
     versions = ", ".join(f"{name} {version}" for name, version in record.versions.items())
     return (
@@ -120,12 +119,21 @@ def _footprints(record: Record) -> str:
 
 def _targets(record: Record) -> str:
     verdicts = judge(record)
-    rows = [[verdict.scenario, verdict.target, verdict.measured, verdict.by_time, _MARKS[verdict.met]] for verdict in verdicts]
-    met = sum(verdict.met is True for verdict in verdicts)
-    missed = sum(verdict.met is False for verdict in verdicts)
-    open_ = len(verdicts) - met - missed
+    marks = [_mark(verdict, disturbed=record.disturbed()) for verdict in verdicts]
+    rows = [
+        [verdict.scenario, verdict.target, verdict.measured, verdict.by_time, mark] for verdict, mark in zip(verdicts, marks, strict=True)
+    ]
+    counts = ", ".join(f"{marks.count(mark)} {mark.strip('*')}" for mark in ("met", "**missed**", "unclear"))
     heads = ["scenario", "target", "measured", "by processor time", ""]
-    return f"## Targets: {met} met, {missed} missed, {open_} not measured\n{_table(heads, rows, figures=False)}"
+    return f"## Targets: {counts}, {marks.count('–')} not measured\n{_table(heads, rows, figures=False)}"
+
+
+def _mark(verdict: Verdict, *, disturbed: bool) -> str:
+    if verdict.met is None:
+        return "–"
+    if disturbed and (verdict.met_by_time is None or verdict.met_by_time != verdict.met):
+        return "unclear"
+    return "met" if verdict.met else "**missed**"
 
 
 def _profiles(record: Record) -> str:

@@ -18,6 +18,7 @@ class Verdict(NamedTuple):
     measured: str
     met: bool | None
     by_time: str = "–"
+    met_by_time: bool | None = None
     door: str = ""
 
 
@@ -65,8 +66,8 @@ def _against(record: Record, scenario: str, mine: str, theirs: str, bound: float
     target = f"{mine}: at least {_factor(bound)} {of}"
     if ratio is None:
         return Verdict(scenario, target, "not measured in this run", None)
-    by_time = _times(record.thrift(scenario, mine, theirs, other_scenario))
-    return Verdict(scenario, target, _times(ratio), ratio >= bound, by_time, mine)
+    thrift = record.thrift(scenario, mine, theirs, other_scenario) or 0.0
+    return Verdict(scenario, target, _times(ratio), ratio >= bound, _times(thrift), thrift >= bound, mine)
 
 
 def _against_best(record: Record, scenario: str, mine: str, bound: float) -> Verdict:
@@ -75,8 +76,9 @@ def _against_best(record: Record, scenario: str, mine: str, bound: float) -> Ver
     ratio = record.ratio(scenario, mine, best) if best is not None else None
     if best is None or ratio is None:
         return Verdict(scenario, target, "not measured in this run", None)
-    met = ratio > bound if bound == 1 else ratio >= bound
-    return Verdict(scenario, target, f"{_times(ratio)} ({best})", met, _times(record.thrift(scenario, mine, best)), mine)
+    thrift = record.thrift(scenario, mine, best) or 0.0
+    met, met_by_time = (figure > bound if bound == 1 else figure >= bound for figure in (ratio, thrift))
+    return Verdict(scenario, target, f"{_times(ratio)} ({best})", met, _times(thrift), met_by_time, mine)
 
 
 def _memory(record: Record, mine: str, theirs: str) -> Verdict:
@@ -84,7 +86,7 @@ def _memory(record: Record, mine: str, theirs: str) -> Verdict:
     one, two = (record.footprints[name].worker_mb if name in record.footprints else None for name in (mine, theirs))
     if one is None or two is None:
         return Verdict("memory", target, "not measured in this run", None)
-    return Verdict("memory", target, f"{one:.1f} MB against {two:.1f} MB", one <= two)
+    return Verdict("memory", target, f"{one:.1f} MB against {two:.1f} MB", one <= two, met_by_time=one <= two)
 
 
 def _latency(record: Record) -> Verdict:
@@ -100,7 +102,5 @@ def _factor(bound: float) -> str:
     return f"{bound:.2f} of" if bound < 1 else f"{bound:g} x"
 
 
-def _times(ratio: float | None) -> str:
-    if ratio is None:
-        return "–"
+def _times(ratio: float) -> str:
     return f"{ratio:.2f}" if ratio < 10 else f"{ratio:.1f}"

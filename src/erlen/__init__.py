@@ -5,8 +5,7 @@ Every public name of the core is here; each is loaded when it is first used.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+TYPE_CHECKING = False  # type checkers take this name for true; importing it would load `typing` and ten modules more
 if TYPE_CHECKING:
     from msgspec import Meta as Meta
     from msgspec import Struct as Struct
@@ -95,7 +94,7 @@ _ROOMS = {
 }
 _HOME = {name: room for room, names in _ROOMS.items() for name in names.split()}
 
-__all__ = [*sorted(_HOME)]  # pyright: ignore[reportUnsupportedDunderAll]
+__all__ = list(_HOME)  # pyright: ignore[reportUnsupportedDunderAll]
 
 
 def __getattr__(name: str) -> object:

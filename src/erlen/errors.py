@@ -286,5 +286,6 @@ def reason_phrase(status: int) -> str:
 # RFC 9110 renamed these; the standard library follows only from Python 3.13 on.
 _RENAMED = {413: "Content Too Large", 414: "URI Too Long", 416: "Range Not Satisfiable", 422: "Unprocessable Content"}
 _SIMPLE: dict[int, type[HTTPError]] = {
-    error.status: error for error in (BadRequest, Forbidden, NotFound, NotAcceptable, Conflict, Gone, PreconditionFailed, UnsupportedMediaType)
+    error.status: error
+    for error in (BadRequest, Forbidden, NotFound, NotAcceptable, Conflict, Gone, PreconditionFailed, UnsupportedMediaType)
 }

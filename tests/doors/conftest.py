@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import signal
 import socket
@@ -10,10 +11,18 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+if TYPE_CHECKING:
+    from tests.doors.small_site import Endpoint, SmallSite
+
 HERE = Path(__file__).parent
+ROOT = HERE.parent.parent
+
+KINDS = ("rsgi", "asgi-granian", "asgi-uvicorn", "wsgi")
+LOOP_KINDS = KINDS[:3]
 
 
 class Server:
@@ -119,13 +128,16 @@ def free_port() -> int:
 
 
 def command(kind: str, port: int) -> list[str]:
-    granian = [sys.executable, "-m", "granian", "--host", "127.0.0.1", "--port", str(port), "--workers-kill-timeout", "5", "--loop", "asyncio"]
-    return {
-        "rsgi": [*granian, "--interface", "rsgi", "site_app:rsgi"],
-        "asgi-granian": [*granian, "--interface", "asgi", "site_app:asgi"],
-        "asgi-uvicorn": [sys.executable, "-m", "uvicorn", "--port", str(port), "--http", "h11", "--loop", "asyncio", "site_app:asgi"],
-        "wsgi": [*granian, "--interface", "wsgi", "--blocking-threads", "4", "site_app:wsgi"],
-    }[kind]
+    server, _, door = {
+        "rsgi": "granian:rsgi", "asgi-granian": "granian:asgi", "asgi-uvicorn": "uvicorn:asgi", "wsgi": "granian:wsgi"
+    }[kind].partition(":")
+    target = f"tests.doors.site_app:{door}"
+    if server == "uvicorn":
+        return [sys.executable, "-m", "uvicorn", "--port", str(port), "--http", "h11", "--loop", "asyncio", target]
+    options = ["--interface", door, "--host", "127.0.0.1", "--port", str(port), "--workers-kill-timeout", "5", "--loop", "asyncio"]
+    if door == "wsgi":
+        options += ["--blocking-threads", "4"]
+    return [sys.executable, "-m", "granian", *options, target]
 
 
 @pytest.fixture(scope="session")
@@ -138,7 +150,7 @@ def start_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[
         log = tmp_path_factory.mktemp("server") / "log"
         with log.open("wb") as output:
             process = subprocess.Popen(
-                command(kind, port), cwd=HERE, stdout=output, stderr=subprocess.STDOUT, env={**os.environ, "PYTHONUNBUFFERED": "1"}
+                command(kind, port), cwd=ROOT, stdout=output, stderr=subprocess.STDOUT, env=os.environ | {"PYTHONUNBUFFERED": "1"}
             )
         server = Server(process, port, log)
         started.append(server)
@@ -174,3 +186,42 @@ def servers(start_server: Callable[[str], Server]) -> Callable[[str], Server]:
         return running[kind]
 
     return get
+
+
+@pytest.fixture(params=KINDS)
+def server(request: pytest.FixtureRequest, servers: Callable[[str], Server]) -> Server:
+    """Each kind of server in turn."""
+    return servers(request.param)
+
+
+@pytest.fixture(params=LOOP_KINDS)
+def loop_server(request: pytest.FixtureRequest, servers: Callable[[str], Server]) -> Server:
+    """Each kind of server that has an event loop, in turn."""
+    return servers(request.param)
+
+
+def load_small_site() -> Any:
+    # By path: test folders are no packages, and share nothing but fixtures.
+    spec = importlib.util.spec_from_file_location("small_site", HERE / "small_site.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def make_site() -> Iterator[Callable[..., SmallSite]]:
+    """A function that makes a site of endpoints by path; `threaded` ones run in the pool."""
+    module = load_small_site()
+    made: list[SmallSite] = []
+
+    def make(endpoints: dict[str, Endpoint] | None = None, threaded: dict[str, Endpoint] | None = None, **options: Any) -> SmallSite:
+        site: SmallSite = module.SmallSite({**module.ENDPOINTS, **module.LOOP_ENDPOINTS, **(endpoints or {})}, threaded or {}, **options)
+        made.append(site)
+        return site
+
+    yield make
+    for site in made:
+        site.pool.close()
+        site.background.close()

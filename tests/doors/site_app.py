@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from small_site import ENDPOINTS, LOOP_ENDPOINTS, THREADED, SmallSite
-
 from erlen.http.limits import Limits
+from tests.doors.small_site import ENDPOINTS, LOOP_ENDPOINTS, THREADED, SmallSite
 
-LIMITS = Limits(body_size=100_000, body_timeout=1.0, header_size=4096, target_size=2048)
+LIMITS = Limits(body_size=100_000, body_timeout=0.7, header_size=4096, target_size=2048)
 
 
 def __getattr__(name: str) -> object:

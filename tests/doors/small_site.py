@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextvars import ContextVar
 
 from erlen.doors.draining import Draining
-from erlen.doors.pool import ThreadPool
+from erlen.doors.pool import BackgroundLoop, ThreadPool
 from erlen.errors import ErlenError, HTTPError
 from erlen.http.file import FileResponse
 from erlen.http.limits import Limits
@@ -28,6 +29,7 @@ class SmallSite:
         self.threaded = threaded
         self.limits = limits or Limits()
         self.pool = ThreadPool(4)
+        self.background = BackgroundLoop()
         self.draining = Draining()
         self.events: list[str] = []
 
@@ -52,7 +54,7 @@ class SmallSite:
             return response.prepare(request)
         except HTTPError as error:
             return self.refuse(request, error)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - as a site does
             return TextResponse(f"{type(error).__name__}: {error}", 500)
 
     def refuse(self, request: Request, error: HTTPError) -> Response:
@@ -69,6 +71,7 @@ class SmallSite:
     async def shutdown(self) -> None:
         print("site has shut down", flush=True)
         self.pool.close()
+        self.background.close()
 
     def client_address(self, request: Request) -> str:
         return request.peer
@@ -225,7 +228,7 @@ async def thread_body(request: Request) -> Response:
 
 
 async def slow(request: Request) -> Response:
-    time.sleep(0.5)
+    time.sleep(0.5)  # noqa: ASYNC251 - it runs in a thread
     return TextResponse("slow")
 
 
@@ -233,13 +236,36 @@ async def surrogate(request: Request) -> Response:
     return TextResponse("\ud800")
 
 
+async def state(request: Request) -> Response:
+    seen = COUNTER.get(0)
+    COUNTER.set(seen + 1)
+    return TextResponse(str(seen))
+
+
+COUNTER: ContextVar[int] = ContextVar("counter")
 ENDPOINTS: dict[str, Endpoint] = {
-    "/": home, "/empty": empty, "/own": own, "/bad-type": bad_type, "/tell": tell, "/file": file, "/after": after, "/surrogate": surrogate,
-    "/échö/a/b": tell, "/sync-stream": sync_stream, "/short-stream": short_stream, "/long-stream": long_stream, "/echo": echo, "/count": count,
+    "/": home,
+    "/after": after,
+    "/bad-type": bad_type,
+    "/count": count,
+    "/echo": echo,
+    "/empty": empty,
+    "/file": file,
+    "/long-stream": long_stream,
+    "/own": own,
+    "/short-stream": short_stream,
+    "/state": state,
+    "/surrogate": surrogate,
     "/sync-endless": sync_endless,
+    "/sync-stream": sync_stream,
+    "/tell": tell,
+    "/a/b é": tell,
 }
 LOOP_ENDPOINTS: dict[str, Endpoint] = {
-    "/stream": stream, "/failing-stream": failing_stream, "/quiet-events": quiet_events,
-    "/endless": endless("endless", "text/plain"), "/events": endless("events", "text/event-stream"),
+    "/endless": endless("endless", "text/plain"),
+    "/events": endless("events", "text/event-stream"),
+    "/failing-stream": failing_stream,
+    "/quiet-events": quiet_events,
+    "/stream": stream,
 }
-THREADED: dict[str, Endpoint] = {"/thread-body": thread_body, "/slow": slow}
+THREADED: dict[str, Endpoint] = {"/slow": slow, "/thread-body": thread_body, "/thread-state": state}

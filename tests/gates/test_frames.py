@@ -100,7 +100,7 @@ def rsgi(app: Any, path: str) -> Callable[[], Coroutine[Any, Any, int]]:
 
     async def serve() -> int:
         protocol = Protocol()
-        await app.__rsgi__(scope, protocol)
+        await app.site.rsgi.__rsgi__(scope, protocol)
         return protocol.status
 
     return serve
@@ -131,7 +131,7 @@ def asgi(app: Any, path: str) -> Callable[[], Coroutine[Any, Any, int]]:
 
     async def serve() -> int:
         sent.clear()
-        await app(scope, receive, send)
+        await app.site.asgi(scope, receive, send)
         return int(sent[0]["status"])
 
     return serve
@@ -159,7 +159,7 @@ def wsgi(app: Any, path: str) -> Callable[[], int]:
 
     def serve() -> int:
         statuses: list[str] = []
-        list(app(dict(environ), lambda status, headers: statuses.append(status)))
+        list(app.site.wsgi(dict(environ), lambda status, headers: statuses.append(status)))
         return int(statuses[0].split()[0])
 
     return serve

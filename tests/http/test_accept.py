@@ -139,13 +139,12 @@ def test_class_b_only_the_first_64_items_count() -> None:
     assert accept(accept="a/b," * 64 + "text/html").media_type(HTML) is None
 
 
-@pytest.mark.parametrize("start", ["", "a/b;"])
 @pytest.mark.parametrize("piece", ["a,", "a/b;", '"\\', '"', "en-", "en-a-", ";q=", "a/b;c=d,", ' "a"', "*"])
-def test_class_b_the_cost_of_parsing_grows_linearly(start: str, piece: str) -> None:
+def test_class_b_the_cost_of_parsing_grows_linearly(piece: str) -> None:
     def cost(size: int) -> float:
-        value = start + piece * (size // len(piece))
+        value = "a/b;" + piece * (size // len(piece))
         best = 1.0
-        for _ in range(5):
+        for _ in range(3):
             client = accept(accept=value, accept_language=value, accept_encoding=value)
             begin = process_time()
             client.media_type(HTML)
@@ -155,4 +154,4 @@ def test_class_b_the_cost_of_parsing_grows_linearly(start: str, piece: str) -> N
         return best
 
     # Eight times the text: linear is 8, quadratic 64.
-    assert cost(160_000) < 24 * max(cost(20_000), 0.0002)
+    assert cost(64_000) < 24 * max(cost(8_000), 0.0002)

@@ -86,6 +86,11 @@ def test_any_body_arrives_whole(encoding: str, body: bytes) -> None:
         assert answer.body == body
 
 
+def test_a_lone_surrogate_is_replaced_as_the_doors_do() -> None:
+    assert decoded(Compression().apply(sent(), TextResponse("\ud800" + TEXT))) == b"?" + TEXT.encode()
+    assert decoded(Compression().apply(sent(), StreamResponse(["\ud800"], content_type="text/plain"))) == b"?"
+
+
 def test_the_server_s_order_decides_where_the_client_does_not() -> None:
     assert Compression().apply(sent("gzip, deflate, br, zstd"), TextResponse(TEXT)).headers["content-encoding"] == "zstd"
     assert Compression().apply(sent("gzip, br;q=0.5"), TextResponse(TEXT)).headers["content-encoding"] == "gzip"

@@ -243,7 +243,7 @@ def test_class_b_the_cost_of_parsing_grows_linearly(piece: str) -> None:
     def cost(size: int) -> float:
         value = piece * (size // len(piece))
         best = 1.0
-        for _ in range(5):
+        for _ in range(3):
             asked = conditions(if_none_match=value)
             begin = process_time()
             asked.evaluate('"v1"', None)
@@ -252,4 +252,4 @@ def test_class_b_the_cost_of_parsing_grows_linearly(piece: str) -> None:
         return best
 
     # Eight times the text: linear is 8, quadratic 64.
-    assert cost(160_000) < 24 * max(cost(20_000), 0.0002)
+    assert cost(64_000) < 24 * max(cost(8_000), 0.0002)

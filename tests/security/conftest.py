@@ -14,7 +14,7 @@ from erlen.http.response import Response
 from erlen.http.session import HttpSession
 from erlen.security.cookie_session import CookieSessions
 from erlen.security.csrf import CsrfPolicy
-from erlen.security.hosts import HostPolicy
+from erlen.security.headers import ProtectiveHeaders
 from erlen.security.proxies import Proxies
 from erlen.security.signing import Signer
 
@@ -30,7 +30,6 @@ class Wire(Request):
     body_bytes: bytes = b""
     connection_scheme: str = "http"
     connection_peer: str = "192.0.2.1"
-    mounted_at: str = ""
 
     def header(self, name: str) -> str | None:
         return next((value for key, value in self.sent if key == name), None)
@@ -52,7 +51,7 @@ class Wire(Request):
 
     @property
     def mount_path(self) -> str:
-        return self.mounted_at
+        return ""
 
     async def receive_all(self, limit: int) -> bytes:
         return self.body_bytes
@@ -69,7 +68,7 @@ class SmallSite:
         self.proxies = proxies or Proxies()
         self.sessions = sessions or CookieSessions(Signer([KEY]))
         self.csrf = CsrfPolicy()
-        self.hosts = HostPolicy(["*"])
+        self.headers = ProtectiveHeaders()
 
     def client_address(self, request: Request) -> str:
         return self.proxies.client(request)
@@ -81,7 +80,7 @@ class SmallSite:
         return self.proxies.host(request)
 
     def root_path(self, request: Request) -> str:
-        return self.proxies.prefix(request)
+        return self.proxies.prefix(request) + request.mount_path
 
     def open_session(self, request: Request) -> HttpSession:
         return self.sessions.open(request)
@@ -91,6 +90,9 @@ class SmallSite:
 
     def request_id(self, request: Request) -> str:
         return self.proxies.request_id(request) or "made-here"
+
+    def allow_nonce(self, request: Request, response: Response) -> None:
+        self.headers.apply_nonce(response, request.csp_nonce)
 
 
 class MakeRequest(Protocol):
@@ -103,7 +105,6 @@ class MakeRequest(Protocol):
         body: bytes = ...,
         scheme: str = ...,
         peer: str = ...,
-        mounted_at: str = ...,
         proxies: Proxies | None = ...,
         sessions: CookieSessions | None = ...,
     ) -> Wire: ...
@@ -129,7 +130,6 @@ def make_request() -> MakeRequest:
         body: bytes = b"",
         scheme: str = "http",
         peer: str = "192.0.2.1",
-        mounted_at: str = "",
         proxies: Proxies | None = None,
         sessions: CookieSessions | None = None,
     ) -> Wire:
@@ -145,7 +145,6 @@ def make_request() -> MakeRequest:
             body_bytes=body,
             connection_scheme=scheme,
             connection_peer=peer,
-            mounted_at=mounted_at,
         )
 
     return make

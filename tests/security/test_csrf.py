@@ -118,7 +118,9 @@ def test_a_bearer_token_exempts_and_hides_the_cookies(make_request: MakeRequest)
     assert request.cookies == {}
 
 
-@pytest.mark.parametrize("value", ["", "Bearer", "Bearer ", "Bearer  ", "bearer,", "Bearer a b", "Basic dXNlcjpwYXNz", "Bearerx", "x Bearer abc"])
+@pytest.mark.parametrize(
+    "value", ["", "Bearer", "Bearer ", "Bearer  ", "bearer,", "Bearer a b", "Basic dXNlcjpwYXNz", "Bearerx", "x Bearer abc"]
+)
 def test_csrf_with_something_like_a_bearer_token(make_request: MakeRequest, value: str) -> None:
     request = make_request("POST", headers={"authorization": value, "origin": "https://evil.com"} | COOKIES)
     with pytest.raises(Forbidden):
@@ -249,7 +251,11 @@ def test_any_text_is_a_wrong_token(make_request: MakeRequest, drive: Drive, text
 
 def test_hostile_headers_are_linear(make_request: MakeRequest, assert_linear: AssertLinear) -> None:
     def check(size: int) -> None:
-        for name, value in (("authorization", "Bearer " + "a" * size + "!"), ("authorization", "Bearer" + " " * size), ("origin", "a" * size)):
+        for name, value in (
+            ("authorization", "Bearer " + "a" * size + "!"),
+            ("authorization", "Bearer" + " " * size),
+            ("origin", "a" * size),
+        ):
             try:
                 POLICY.check(make_request("POST", headers={name: value}))
             except Forbidden:

@@ -97,7 +97,9 @@ def test_loopback_names_always_pass(host: str) -> None:
         HostPolicy(allow_loopback=False).check(host)
 
 
-@pytest.mark.parametrize("host", ["evil.com", "notlocalhost", "localhost.evil.com", "127.0.0.1.evil.com", "127.evil.x5", "[::2]", "128.0.0.1"])
+@pytest.mark.parametrize(
+    "host", ["evil.com", "notlocalhost", "localhost.evil.com", "127.0.0.1.evil.com", "127.evil.x5", "[::2]", "128.0.0.1"]
+)
 def test_host_header_attack(host: str) -> None:
     """A forged host would poison links in mails, redirects and caches."""
     with pytest.raises(BadRequest, match="Add it to ALLOWED_HOSTS") as refusal:

@@ -19,13 +19,13 @@ RFC7239 = Proxies(["10.0.0.0/8"], header="forwarded")
 
 def test_nothing_is_trusted_at_first(make_request: MakeRequest) -> None:
     headers = {"x-forwarded-for": "1.2.3.4", "x-forwarded-proto": "https", "x-forwarded-host": "evil.com", "x-forwarded-prefix": "/evil"}
-    request = make_request(headers=headers | {"x-request-id": "forged"}, mounted_at="/mounted")
+    request = make_request(headers=headers | {"x-request-id": "forged"})
     proxies = Proxies()
     assert not proxies.enabled
     assert proxies.client(request) == "192.0.2.1"
     assert proxies.scheme(request) == "http"
     assert proxies.host(request) == "example.com"
-    assert proxies.prefix(request) == "/mounted"
+    assert proxies.prefix(request) == ""
     assert proxies.request_id(request) is None
 
 
@@ -47,11 +47,11 @@ def test_a_trusted_proxy_is_believed(make_request: MakeRequest) -> None:
         "x-forwarded-prefix": "/shop/",
         "x-request-id": "aB.9_-",
     }
-    request = make_request(headers=headers, peer=PROXY, mounted_at="/v1")
+    request = make_request(headers=headers, peer=PROXY)
     assert TRUSTED.client(request) == "203.0.113.7"
     assert TRUSTED.scheme(request) == "https"
     assert TRUSTED.host(request) == "shop.example"
-    assert TRUSTED.prefix(request) == "/shop/v1"
+    assert TRUSTED.prefix(request) == "/shop"
     assert TRUSTED.request_id(request) == "aB.9_-"
 
 
@@ -112,7 +112,9 @@ def test_a_spoofed_scheme_is_left_of_what_the_proxy_says(make_request: MakeReque
     assert TRUSTED.scheme(request) == scheme
 
 
-@pytest.mark.parametrize("prefix", ["//evil.com", "/a//b", "evil", "/a/../b", "/..", "/./a", "/a%2fb", "/a b", "/a?b", "/a#b", "/\\evil", "https://evil.com"])
+@pytest.mark.parametrize(
+    "prefix", ["//evil.com", "/a//b", "evil", "/a/../b", "/..", "/./a", "/a%2fb", "/a b", "/a?b", "/a#b", "/\\evil", "https://evil.com"]
+)
 def test_a_prefix_cannot_lead_elsewhere(make_request: MakeRequest, prefix: str) -> None:
     request = make_request(headers={"x-forwarded-prefix": prefix}, peer=PROXY)
     assert TRUSTED.prefix(request) == ""

@@ -133,7 +133,10 @@ def test_what_is_too_large_or_no_json_is_an_error_at_once() -> None:
 
 
 def test_values_come_back_as_json() -> None:
-    assert SIGNER.loads(SIGNER.dumps({"when": datetime(2026, 1, 2), "what": (1, 2)}, "p"), "p") == {"when": "2026-01-02T00:00:00", "what": [1, 2]}  # noqa: DTZ001
+    assert SIGNER.loads(SIGNER.dumps({"when": datetime(2026, 1, 2), "what": (1, 2)}, "p"), "p") == {
+        "when": "2026-01-02T00:00:00",
+        "what": [1, 2],
+    }
 
 
 @pytest.mark.parametrize("keys", [[], [""], ["short"], ["a" * 64], ["abcdefg" * 10], [random_key(), "short"], "short"])

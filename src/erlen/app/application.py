@@ -68,13 +68,15 @@ class App(Routes):
         frame = sys._getframe(1)
         where = f"{frame.f_code.co_filename}:{frame.f_lineno}"
         if not isinstance(plugin, Plugin):
-            raise ConfigurationError(Mistake(f"{plugin!r} is no plugin", where, "a plugin has `name`, `requires` and `setup`; middleware goes to `add_middleware`"))
+            raise ConfigurationError(
+                Mistake(
+                    f"{plugin!r} is no plugin", where, "a plugin has `name`, `requires` and `setup`; middleware goes to `add_middleware`"
+                )
+            )
         self.plugins.append((plugin, where))
         return plugin
 
-    def provide(
-        self, kind: type, provider: Any, *, scope: Literal["request", "app"] = "request", threaded: bool = True
-    ) -> None:
+    def provide(self, kind: type, provider: Any, *, scope: Literal["request", "app"] = "request", threaded: bool = True) -> None:
         """Let handlers and dependencies ask for a type: `def show(clock: Clock)`.
 
         Args:
@@ -138,6 +140,8 @@ class App(Routes):
         if self._site is None:
             self._site = self.freeze()
             self._close(f"{self!r} is frozen")
+            # PERF: servers look this up once; what they find is the door's own method.
+            vars(self)["__rsgi__"] = self._site.rsgi.__rsgi__
         return self._site
 
     def lifespan_steps(self, site: Site) -> list[tuple[Callable[[], Any] | None, Callable[[], Any] | None]]:
@@ -153,9 +157,8 @@ class App(Routes):
 
     def __call__(self, scope: Any, receive: Any, send: Any = None) -> Any:
         """Answer as ASGI 3 (`scope, receive, send`) or as WSGI (`environ, start_response`)."""
-        if send is None:
-            return self.site.wsgi(scope, receive)
-        return self.site.asgi(scope, receive, send)
+        site = self._site or self.site
+        return site.wsgi(scope, receive) if send is None else site.asgi(scope, receive, send)
 
     async def _asgi(self, scope: Any, receive: Any, send: Any) -> None:
         await self.site.asgi(scope, receive, send)

@@ -22,24 +22,44 @@ def _look(settings: Settings) -> Iterator[tuple[str, str, str]]:
     if settings.debug:
         yield "debug", "Debug mode shows visitors the code and its data.", "unset DEBUG"
     if not settings.secret_key:
-        yield "secret_key", "There is no secret key: sessions, flash messages and signed values fail.", "run `erlen secret` and set SECRET_KEY to what it prints"
+        yield (
+            "secret_key",
+            "There is no secret key: sessions, flash messages and signed values fail.",
+            "run `erlen secret` and set SECRET_KEY to what it prints",
+        )
     elif len(settings.secret_key) < 32 or len(set(settings.secret_key)) < FEW:
-        yield "secret_key", "The secret key is short or simple enough to be guessed.", "run `erlen secret` and set SECRET_KEY to what it prints"
+        yield (
+            "secret_key",
+            "The secret key is short or simple enough to be guessed.",
+            "run `erlen secret` and set SECRET_KEY to what it prints",
+        )
     for key in settings.secret_key_fallbacks:
         if len(key) < 32 or len(set(key)) < FEW:
             yield "secret_key_fallbacks", "A former secret key is weak, and still accepted.", "remove it from SECRET_KEY_FALLBACKS"
     if not settings.allowed_hosts:
         yield "allowed_hosts", "Only loopback names are answered.", "set ALLOWED_HOSTS to the names of this site, such as example.com"
     elif "*" in settings.allowed_hosts:
-        yield "allowed_hosts", "Every Host is believed, so links that are built from it can be poisoned.", "list the names of this site in ALLOWED_HOSTS"
+        yield (
+            "allowed_hosts",
+            "Every Host is believed, so links that are built from it can be poisoned.",
+            "list the names of this site in ALLOWED_HOSTS",
+        )
     if "*" in settings.trusted_proxies:
         yield "trusted_proxies", "Everyone may say which client they are.", "list the proxies' addresses in TRUSTED_PROXIES"
     if not settings.csrf_protection:
-        yield "csrf_protection", "Other sites can make a visitor's browser act here.", "remove CSRF_PROTECTION; exempt single routes with csrf=False"
+        yield (
+            "csrf_protection",
+            "Other sites can make a visitor's browser act here.",
+            "remove CSRF_PROTECTION; exempt single routes with csrf=False",
+        )
     if not settings.content_security_policy:
         yield "content_security_policy", "Injected scripts would run.", "remove CONTENT_SECURITY_POLICY, or write a policy into it"
     elif "'unsafe-inline'" in settings.content_security_policy:
-        yield "content_security_policy", "The policy allows inline scripts or styles, which is what injections are.", "use nonces: `request.csp_nonce`"
+        yield (
+            "content_security_policy",
+            "The policy allows inline scripts or styles, which is what injections are.",
+            "use nonces: `request.csp_nonce`",
+        )
     if not settings.content_type_nosniff:
         yield "content_type_nosniff", "Browsers may take an upload for a script.", "remove CONTENT_TYPE_NOSNIFF"
     if settings.frame_options.upper() not in ("DENY", "SAMEORIGIN"):

@@ -50,12 +50,24 @@ def needs_loop(site: Site) -> list[Mistake]:
     found = []
     for route in site.routes:
         if route.colour == "loop" and getattr(route.handler, "__name__", "") != "redirect":
-            found.append(Mistake(f"the WSGI door cannot serve {route.name}: it is `async def`", route.where, "make it `def`, or serve on another door"))
+            found.append(
+                Mistake(
+                    f"the WSGI door cannot serve {route.name}: it is `async def`", route.where, "make it `def`, or serve on another door"
+                )
+            )
         elif route.streams:
-            found.append(Mistake(f"the WSGI door cannot serve {route.name}: it streams, and would keep a thread", route.where, "serve on another door"))
+            found.append(
+                Mistake(
+                    f"the WSGI door cannot serve {route.name}: it streams, and would keep a thread", route.where, "serve on another door"
+                )
+            )
     for function, where in site.around:
         if colour_of(function) == "loop" and not hasattr(function, "before"):
-            found.append(Mistake(f"the WSGI door cannot serve {describe(function)}: it is `async def`", where, "make it `def`, or serve on another door"))
+            found.append(
+                Mistake(
+                    f"the WSGI door cannot serve {describe(function)}: it is `async def`", where, "make it `def`, or serve on another door"
+                )
+            )
     return found
 
 

@@ -13,14 +13,14 @@ from erlen.app.layers import Chain, Crossing, add_hooks, add_middleware
 from erlen.app.pipeline import BoundRoute, Methods, Pipeline
 from erlen.app.plugin import Setup, order_plugins
 from erlen.app.problems import Problems
-from erlen.app.routes import Hooks, IncludeRecord, MountRecord, RouteOptions, RouteRecord, Routes, SlashPolicy
+from erlen.app.routes import Hooks, IncludeRecord, MountRecord, Policy, RouteOptions, RouteRecord, Routes, SlashPolicy
 from erlen.app.secret import signing_keys
 from erlen.app.settings import Settings, resolve_settings
 from erlen.app.site import Crossings, LoopCrossing, RouteInfo, Site, ThreadCrossing
 from erlen.binding.dependency import colour_of
 from erlen.binding.endpoint import Endpoint, EndpointOptions, build_endpoint
 from erlen.binding.marker import Dependency
-from erlen.binding.parameter import Providers, describe, location_of
+from erlen.binding.parameter import describe, location_of
 from erlen.errors import ConfigurationError, HTTPError, Mistake
 from erlen.http.limits import Limits
 from erlen.http.request import Request
@@ -38,6 +38,7 @@ from erlen.security.signing import Signer
 
 if TYPE_CHECKING:
     from erlen.app.application import App
+    from erlen.doors.mount import MountedLifespan
 
 __all__ = ["freeze"]
 
@@ -95,6 +96,7 @@ class _Builder:
         self.crossings = Crossings(settings.threads)
         self.limits = limits_from(settings)
         self.extra = Routes()
+        self.mounted: dict[int, MountedLifespan] = {}
         self.plugins, found = order_plugins(app.plugins)
         self.mistakes += found
         self.setup = Setup(self.extra, settings, self.providers, {plugin.name: plugin for plugin in self.plugins})
@@ -126,11 +128,17 @@ class _Builder:
             extensions=self.setup.extensions,
         )
         site.urls = urls
-        site.lifespan = [*((start, None) for start in self.setup.startup), *((None, stop) for stop in self.setup.shutdown), *self.app.lifespan_steps(site)]
+        mounted = self._mounted_lifespans(compiled)
+        site.lifespan = [
+            *((lifespan.startup, lifespan.shutdown) for lifespan in mounted),
+            *((start, None) for start in self.setup.startup),
+            *((None, stop) for stop in self.setup.shutdown),
+            *self.app.lifespan_steps(site),
+        ]
         site.checks = self.setup.checks
         site.commands = [*self.app.commands, *self.extra.commands, *(command for one in self._blueprints() for command in one.commands)]
         scopes = {id(scope): scope for flat in flats for scope in flat.scopes}.values()
-        around = [one for scope in scopes for one in (*scope.middleware, *scope.before, *scope.after, *scope.teardown)]
+        around: list[Any] = [one for scope in scopes for one in (*scope.middleware, *scope.before, *scope.after, *scope.teardown)]
         site.around = [(function, _short(location_of(function))) for function in [*around, *self.app.lifespans]]
         site.url_defaults = [function for scope in (self.app, self.extra) for function in scope.hooks.url_defaults]
 
@@ -141,6 +149,16 @@ class _Builder:
         site.open(loop, lambda: pipeline(ThreadCrossing(self.crossings), "thread")[0])
         site.routes = [_route_info(one, chain) for one, chain in zip(compiled, chains, strict=True)]
         return site
+
+    def _mounted_lifespans(self, compiled: Sequence[Compiled]) -> list[MountedLifespan]:
+        """Prepare to start and stop the mounted ASGI applications with the site."""
+        for one in compiled:
+            record = one.flat.record
+            if isinstance(record, MountRecord) and (record.interface or _interface_of(record.application)) == "asgi":
+                from erlen.doors.mount import MountedLifespan
+
+                self.mounted[id(record)] = MountedLifespan(record.application)
+        return list(self.mounted.values())
 
     # -- flatten ------------------------------------------------------------------------------------------------------------
 
@@ -165,7 +183,9 @@ class _Builder:
             if isinstance(record, IncludeRecord):
                 blueprint = record.blueprint
                 if blueprint in chain:
-                    self.mistakes.append(Mistake(f"blueprint {blueprint.name!r} includes itself", _short(record.where), "include it in one place"))
+                    self.mistakes.append(
+                        Mistake(f"blueprint {blueprint.name!r} includes itself", _short(record.where), "include it in one place")
+                    )
                     continue
                 yield from self._walk(
                     blueprint,
@@ -221,7 +241,11 @@ class _Builder:
         colour = colour_of(record.handler, threaded=options.threaded)
         if options.timeout is not None and colour == "thread":
             self.mistakes.append(
-                Mistake(f"{flat.name} has a timeout, but a `def` that runs in a thread cannot be stopped", where, "make it `async def`, or drop `timeout`")
+                Mistake(
+                    f"{flat.name} has a timeout, but a `def` that runs in a thread cannot be stopped",
+                    where,
+                    "make it `async def`, or drop `timeout`",
+                )
             )
         names = (*(() if host is None else host.names), *pattern.names)
         endpoint, wrong = build_endpoint(record.handler, self._options(flat, names, limits, LoopCrossing(self.crossings), None))
@@ -239,19 +263,25 @@ class _Builder:
         unused = sorted(own - set(endpoint.path_annotations))
         if unused and "request" not in kinds and record.view is None:
             shown = ", ".join(f"{{{name}}}" for name in unused)
-            self.mistakes.append(Mistake(f"the path {flat.path!r} has {shown}, which {flat.name} does not take", where, "add the parameter, or take `request`"))
+            self.mistakes.append(
+                Mistake(
+                    f"the path {flat.path!r} has {shown}, which {flat.name} does not take", where, "add the parameter, or take `request`"
+                )
+            )
         return Compiled(flat, resolved, host, endpoint, limits)
 
     def _check_mount(self, flat: Flat, pattern: Pattern, host: HostPattern | None) -> Compiled | None:
         if pattern.names:
-            self.mistakes.append(Mistake(f"the mount {flat.path!r} has parameters, which the mounted application could not see", _short(flat.record.where)))
+            self.mistakes.append(
+                Mistake(f"the mount {flat.path!r} has parameters, which the mounted application could not see", _short(flat.record.where))
+            )
             return None
         resolved = None if host is None else host.resolve({}, self.converters)
         return Compiled(flat, pattern.resolve({}, self.converters), resolved, None, self.limits)
 
     def _options(self, flat: Flat, names: tuple[str, ...], limits: Limits, crossing: Crossing, on_error: Any) -> EndpointOptions:
         record = flat.record
-        assert isinstance(record, RouteRecord)  # noqa: S101 - mounts have no endpoint; for the type checker
+        assert isinstance(record, RouteRecord)
         options: RouteOptions = record.options
         view = None if record.view is None else record.view
         return EndpointOptions(
@@ -283,10 +313,18 @@ class _Builder:
                 urls.add(name, one.pattern, one.host)
                 continue
             first, second = other.flat.record, one.flat.record
-            same = isinstance(first, RouteRecord) and isinstance(second, RouteRecord) and (first.handler is second.handler or other.flat.path == one.flat.path)
+            same = (
+                isinstance(first, RouteRecord)
+                and isinstance(second, RouteRecord)
+                and (first.handler is second.handler or other.flat.path == one.flat.path)
+            )
             if not same:
                 self.mistakes.append(
-                    Mistake(f"two routes are named {name!r}", f"{_short(first.where)} and {_short(second.where)}", 'give one another name: name="…"')
+                    Mistake(
+                        f"two routes are named {name!r}",
+                        f"{_short(first.where)} and {_short(second.where)}",
+                        'give one another name: name="…"',
+                    )
                 )
         return urls
 
@@ -309,7 +347,7 @@ class _Builder:
     # -- compile ------------------------------------------------------------------------------------------------------------
 
     def _pipeline(self, compiled: Sequence[Compiled], crossing: Crossing, colour: str, site: Site) -> tuple[Pipeline, list[Chain]]:
-        problems = Problems(debug=self.settings.debug, crossing=crossing)
+        problems = Problems(debug=self.settings.debug, crossing=crossing, observers=site.failure_observers)
         loop = colour == "loop"
         root: tuple[Hooks, ...] = (self.app.hooks, self.extra.hooks)
         outer = problems.responder(root, "loop" if loop else "thread")
@@ -345,7 +383,11 @@ class _Builder:
         chains = []
         for one in compiled:
             target = router if one.host is None else by_host[one.host.template][1]
-            chain = self._mounted(one, target, crossing, problems, loop, outer) if one.endpoint is None else self._routed(one, target, crossing, problems, loop)
+            chain = (
+                self._mounted(one, target, crossing, problems, loop, outer)
+                if one.endpoint is None
+                else self._routed(one, target, crossing, problems, loop)
+            )
             chains.append(chain)
         router.freeze()
         for _, host_router in by_host.values():
@@ -356,14 +398,16 @@ class _Builder:
     def _routed(self, one: Compiled, router: Router[Methods], crossing: Crossing, problems: Problems, loop: bool) -> Chain:
         flat = one.flat
         record = flat.record
-        assert isinstance(record, RouteRecord)  # noqa: S101 - see `_options`
+        assert isinstance(record, RouteRecord)
         options = record.options
         names = (*(() if one.host is None else one.host.names), *one.pattern.names)
         colour = colour_of(record.handler, threaded=options.threaded or not loop)
         nearest = tuple(reversed(flat.scopes))
         guarded = bool(options.middleware) or any(_is_around(scope) for scope in flat.scopes)
         on_error = problems.responder(nearest, colour) if guarded else None
-        endpoint, wrong = build_endpoint(record.handler, msgspec.structs.replace(self._options(flat, names, one.limits, crossing, on_error), colour=colour))
+        endpoint, wrong = build_endpoint(
+            record.handler, msgspec.structs.replace(self._options(flat, names, one.limits, crossing, on_error), colour=colour)
+        )
         if endpoint is None:
             raise ConfigurationError(wrong)
         chain = Chain(endpoint.call, colour, crossing, endpoint.preload)
@@ -393,14 +437,14 @@ class _Builder:
         return final
 
     def _mounted(self, one: Compiled, router: Router[Methods], crossing: Crossing, problems: Problems, loop: bool, outer: Any) -> Chain:
-        from erlen.doors.mount import asgi_endpoint, interface_of, wsgi_endpoint
+        from erlen.doors.mount import asgi_endpoint, wsgi_endpoint
 
         record = one.flat.record
-        assert isinstance(record, MountRecord)  # noqa: S101 - see `_options`
+        assert isinstance(record, MountRecord)
         prefix = one.flat.path.rstrip("/")
-        interface = record.interface or interface_of(record.application)
+        interface = record.interface or _interface_of(record.application)
         if interface == "asgi":
-            inner = Chain(asgi_endpoint(record.application, prefix), "loop", crossing)
+            inner = Chain(asgi_endpoint(record.application, prefix, self.mounted[id(record)]), "loop", crossing)
         else:
             inner = Chain(wsgi_endpoint(record.application, prefix), "thread", crossing, "body")
         chain = _in_scopes(inner, one.flat.scopes)
@@ -412,10 +456,14 @@ class _Builder:
 
     def _around(self, call: Call, scopes: tuple[Hooks, ...], crossing: Crossing, problems: Problems) -> Chain:
         """Put scopes around a call that waits for nothing, and so has whichever colour suits them."""
-        functions = [one for scope in scopes for one in (*scope.middleware, *scope.before, *scope.after, *scope.teardown)]
+        functions: list[Any] = [one for scope in scopes for one in (*scope.middleware, *scope.before, *scope.after, *scope.teardown)]
         if not functions:
-            return Chain(call, "loop", crossing) if isinstance(crossing, LoopCrossing) and not isinstance(crossing, ThreadCrossing) else Chain(call, "thread", crossing)
-        threads = all(colour_of(one) == "thread" for one in functions) or isinstance(crossing, ThreadCrossing)
+            return (
+                Chain(call, "loop", crossing)
+                if isinstance(crossing, LoopCrossing) and not isinstance(crossing, ThreadCrossing)
+                else Chain(call, "thread", crossing)
+            )
+        threads = all(isinstance(one, Policy) or colour_of(one) == "thread" for one in functions) or isinstance(crossing, ThreadCrossing)
         on_error = problems.responder(tuple(reversed(scopes)), "thread" if threads else "loop")
 
         async def guarded(request: Request) -> Response:
@@ -437,12 +485,17 @@ class _Builder:
             lambda: Proxies(settings.trusted_proxies),
             lambda: CsrfPolicy(settings.trusted_origins),
             lambda: ProtectiveHeaders(
-                **({} if settings.content_security_policy == "default" else {"content_security_policy": settings.content_security_policy or None}),
+                content_security_policy=settings.content_security_policy or None,
+                content_security_policy_report_only=settings.content_security_policy_report_only or None,
                 frame_options=settings.frame_options or None,
                 referrer_policy=settings.referrer_policy or None,
                 cross_origin_opener_policy=settings.cross_origin_opener_policy or None,
                 nosniff=settings.content_type_nosniff,
-                hsts_seconds=settings.hsts_seconds,
+                # Browsers apply it to localhost on every port, so that development over TLS would spoil the other servers there.
+                hsts_seconds=0 if settings.debug else settings.hsts_seconds,
+                hsts_include_subdomains=settings.hsts_include_subdomains,
+                hsts_preload=settings.hsts_preload,
+                permissions_policy=settings.permissions_policy or None,
             ),
             lambda: CookieSessions(Signer(keys) if keys else None, name=settings.session_cookie, max_age=settings.session_max_age),
         ):
@@ -450,7 +503,7 @@ class _Builder:
                 made.append(make())
             except ConfigurationError as error:
                 self.mistakes += error.mistakes
-        return tuple(made) if len(made) == 5 else None  # type: ignore[return-value]
+        return tuple(made) if len(made) == 5 else None
 
     def _compression(self) -> Any:
         if not self.settings.compression:
@@ -494,12 +547,9 @@ def _with_timeout(chain: Chain, seconds: float) -> Chain:
         import asyncio
 
         try:
-            async with asyncio.timeout(seconds) as limit:
-                return await inner(request)
+            return await asyncio.wait_for(inner(request), seconds)
         except TimeoutError:
-            if limit.expired():
-                raise HTTPError(f"This took longer than {seconds:g} seconds.", status=504) from None
-            raise
+            raise HTTPError(f"This took longer than {seconds:g} seconds.", status=504) from None
 
     return Chain(timed, chain.colour, chain.crossing, chain.preload, chain.hops)
 
@@ -531,12 +581,24 @@ def _route_info(one: Compiled, chain: Chain) -> RouteInfo:
         hops=chain.hops,
         middleware=tuple(middleware),
         where=_short(record.where),
-        deprecated=is_route and record.options.deprecated,
+        deprecated=isinstance(record, RouteRecord) and record.options.deprecated,
         parameters=() if one.endpoint is None else one.endpoint.parameters,
         returns=None if one.endpoint is None else one.endpoint.returns,
         streams=None if one.endpoint is None else one.endpoint.streams,
         is_mount=not is_route,
     )
+
+
+def _interface_of(application: Any) -> str:
+    """Tell an ASGI application from a WSGI one: by its coroutine function, or the number of its parameters."""
+    import inspect
+
+    if inspect.iscoroutinefunction(application) or inspect.iscoroutinefunction(getattr(application, "__call__", None)):  # noqa: B004
+        return "asgi"
+    try:
+        return "asgi" if len(inspect.signature(application).parameters) == 3 else "wsgi"
+    except (TypeError, ValueError):
+        return "wsgi"
 
 
 def _constant(value: Any) -> Callable[[], Any]:

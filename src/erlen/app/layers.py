@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
-from typing import Any, Protocol, TypeAlias, runtime_checkable
+from typing import Any, Protocol, TypeAlias
 
 from msgspec import Struct
 
-from erlen.app.routes import Hooks, Middleware
+from erlen.app.routes import Hooks, Middleware, Policy
 from erlen.binding.dependency import colour_of
 from erlen.binding.parameter import describe
 from erlen.binding.result import to_response
@@ -22,22 +22,9 @@ from erlen.http.request import Request
 from erlen.http.response import Response
 from erlen.types import Colour
 
-__all__ = ["Chain", "Crossing", "Policy", "add_hooks", "add_middleware"]
+__all__ = ["Chain", "Crossing", "add_hooks", "add_middleware"]
 
 Call: TypeAlias = Callable[[Request], Coroutine[Any, Any, Response]]
-
-
-@runtime_checkable
-class Policy(Protocol):
-    """Middleware of both colours: it decides before and after, and waits for nothing. `Cors` is one."""
-
-    def before(self, request: Request) -> Response | None:
-        """Return a response to answer without calling the handler, or None."""
-        ...
-
-    def after(self, request: Request, response: Response) -> Response:
-        """Return the response to send, as a rule the same one."""
-        ...
 
 
 class Crossing(Protocol):
@@ -193,4 +180,6 @@ async def _read_ahead(request: Request, what: str) -> None:
 
 
 def _not_a_response(name: str, value: object) -> Response:
-    raise ErlenError(f"the middleware {name} returned {type(value).__name__}, not a Response: is a `return` or an `await` before call_next missing?")
+    raise ErlenError(
+        f"the middleware {name} returned {type(value).__name__}, not a Response: is a `return` or an `await` before call_next missing?"
+    )

@@ -109,6 +109,7 @@ class Pipeline:
     async def dispatch(self, request: Request) -> Response:
         """Answer a request. Never raises, except to pass on a cancellation."""
         active_request.set(request)
+        on_error = self.on_error
         try:
             host = self.proxies.host(request) if self.proxied else request.wire_host
             if host not in self.known_hosts:
@@ -117,13 +118,13 @@ class Pipeline:
             if methods is None:
                 methods = self._find(request)
             route = request.route = methods[request.method]
+            on_error = route.on_error
             if route.csrf and request.method not in SAFE:
                 await self._check_origin(request)
             response = await route.call(request)
             if response.kind != "body" or response.own_headers is not None:
                 response = self._complete(request, response)
         except Exception as error:  # noqa: BLE001 - the one place where errors become responses
-            on_error = self.on_error if request.route is None else request.route.on_error
             response = await on_error(request, error)
         if request.finishers is not None:
             response = self._finish(request, response)
@@ -150,7 +151,8 @@ class Pipeline:
                     if found is not None:
                         request.params = (*values, *request.params)
                         return found
-        return self._match(self.router, request, path) or self.not_found
+        found = self._match(self.router, request, path)
+        return self.not_found if found is None else found
 
     def _match(self, router: Router[Methods], request: Request, path: str) -> Methods | None:
         found = router.match(path)
@@ -221,9 +223,7 @@ class Pipeline:
             try:
                 request.finishers.pop()(request, response)
             except Exception as error:  # noqa: BLE001 - such as a session that has grown too large for its cookie
-                from erlen.app.problems import log_failure
-
-                log_failure(request, error)
+                self.problems.report(request, error)
                 response = self.problems.render(request, error)
                 if request._nonce is not None:
                     self.apply_nonce(request, response)

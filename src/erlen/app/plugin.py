@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 
 from erlen.binding.marker import Dependency
@@ -48,7 +48,7 @@ class Setup:
         self.providers = providers
         self.startup: list[Callable[[], Any]] = []
         self.shutdown: list[Callable[[], Any]] = []
-        self.checks: list[Callable[[Any], Iterable[Mistake]]] = []
+        self.checks: list[Callable[[Any], Sequence[Mistake]]] = []
         self.extensions: dict[str, Any] = {}
 
     @property
@@ -80,7 +80,7 @@ class Setup:
         """Call a function when a worker stops; the last added is called first."""
         self.shutdown.append(function)
 
-    def add_check(self, check: Callable[[Any], Iterable[Mistake]]) -> None:
+    def add_check(self, check: Callable[[Any], Sequence[Mistake]]) -> None:
         """Let `erlen check` call `check(site)`; what it returns is reported."""
         self.checks.append(check)
 
@@ -126,7 +126,9 @@ def order_plugins(plugins: Sequence[tuple[Plugin, str]]) -> tuple[list[Plugin], 
             if required in known:
                 visit(required, (*chain, name))
             else:
-                mistakes.append(Mistake(f"plugin {name!r} requires {required!r}, which is not used", where, f"add `app.use(…)` for {required!r}"))
+                mistakes.append(
+                    Mistake(f"plugin {name!r} requires {required!r}, which is not used", where, f"add `app.use(…)` for {required!r}")
+                )
         state[name] = "done"
         ordered.append(plugin)
 

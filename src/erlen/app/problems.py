@@ -25,9 +25,10 @@ Handlers: TypeAlias = Sequence[Hooks]
 class Problems:
     """Answers errors: by the handlers of the application where there is one, else in the standard way."""
 
-    def __init__(self, *, debug: bool, crossing: Crossing) -> None:
+    def __init__(self, *, debug: bool, crossing: Crossing, observers: Sequence[Callable[[Request, Exception], None]]) -> None:
         self.debug = debug
         self.crossing = crossing
+        self.observers = observers
 
     def responder(self, scopes: Handlers, colour: Colour) -> Callable[[Request, Exception], Coroutine[Any, Any, Response]]:
         """Return the coroutine function that answers errors of some routes, for code of one colour."""
@@ -44,13 +45,13 @@ class Problems:
                     response = to_response(await handler(request, error), status=status, name="an error handler")
                 except Exception as second:  # noqa: BLE001 - an error handler that fails must not take the worker with it
                     second.__context__ = second.__context__ or error
-                    log_failure(request, second)
+                    self.report(request, second)
                     return self.render(request, second)
                 if unexpected and response.status >= 500:
-                    log_failure(request, error)
+                    self.report(request, error)
                 return response
             if unexpected or status >= 500:
-                log_failure(request, error)
+                self.report(request, error)
             return self.render(request, error)
 
         return respond
@@ -60,8 +61,21 @@ class Problems:
         try:
             return render_problem(request, error, debug=self.debug)
         except Exception as second:  # noqa: BLE001 - the last resort must always answer
-            log_failure(request, second)
+            self.report(request, second)
             return Response(encode_json({"title": reason_phrase(500), "status": 500}), 500, None, PROBLEM_JSON)
+
+    def report(self, request: Request, error: Exception) -> None:
+        """Log an unexpected error with its traceback, and tell those who watch.
+
+        What comes from the request is escaped (OWASP ASVS 5.0 V16.4.1).
+        """
+        import logging
+
+        logging.getLogger("erlen").error(
+            "%s %s failed: %s", ascii(request.method)[1:-1], ascii(request.path)[1:-1], type(error).__name__, exc_info=error
+        )
+        for observe in self.observers:
+            observe(request, error)
 
     def _coloured(self, function: Callable[..., Any], colour: Colour) -> Callable[[Request, Any], Awaitable[Any]]:
         own = colour_of(function)
@@ -96,10 +110,9 @@ def render_problem(request: Request, error: Exception, *, debug: bool) -> Respon
     known = error if isinstance(error, HTTPError) else HTTPError()
     headers = {name: value for name, value in known.headers.items() if value}
     if request.accept.prefers_html:
-        body, content_type = _page(request, known, error, debug), HTML
+        response = Response(_page(request, known, error, debug), known.status, headers, HTML)
     else:
-        body, content_type = encode_json(problem_document(known, error, debug=debug)), PROBLEM_JSON
-    response = Response(body, known.status, headers, content_type)
+        response = Response(encode_json(problem_document(known, error, debug=debug)), known.status, headers, PROBLEM_JSON)
     response.vary("Accept")
     return response
 
@@ -134,7 +147,10 @@ def _page(request: Request, known: HTTPError, error: Exception, debug: bool) -> 
     if known.detail:
         parts.append(f"<p>{escape(known.detail)}</p>")
     if isinstance(known, InvalidRequest):
-        items = "".join(f"<li><b>{escape('.'.join(map(str, fault.location[1:])) or fault.location[0])}</b>: {escape(fault.message)}</li>" for fault in known.faults)
+        items = "".join(
+            f"<li><b>{escape('.'.join(map(str, fault.location[1:])) or fault.location[0])}</b>: {escape(fault.message)}</li>"
+            for fault in known.faults
+        )
         parts.append(f"<ul>{items}</ul>")
     if debug and known is not error:
         parts.append(f"<pre>{escape(''.join(_traceback(error)))}</pre>")
@@ -145,13 +161,6 @@ def _traceback(error: Exception) -> list[str]:
     import traceback
 
     return traceback.format_exception(error)
-
-
-def log_failure(request: Request, error: Exception) -> None:
-    """Log an unexpected error with its traceback; what comes from the request is escaped (OWASP ASVS 5.0 V16.4.1)."""
-    import logging
-
-    logging.getLogger("erlen").error("%s %s failed: %s", request.method, ascii(request.path)[1:-1], type(error).__name__, exc_info=error)
 
 
 _PAGE = """<!doctype html>

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, TypedDict, TypeVar, Unpack, runtime_checkable
 
 from msgspec import Struct
 
@@ -20,11 +20,38 @@ from erlen.types import AnyHandler, Handler
 if TYPE_CHECKING:
     from erlen.app.blueprint import Blueprint
 
-__all__ = ["CallNext", "Hooks", "IncludeRecord", "Middleware", "MountRecord", "RouteKeywords", "RouteOptions", "RouteRecord", "Routes", "SlashPolicy"]
+__all__ = [
+    "CallNext",
+    "Hooks",
+    "IncludeRecord",
+    "Middleware",
+    "MountRecord",
+    "Policy",
+    "RouteKeywords",
+    "RouteOptions",
+    "RouteRecord",
+    "Routes",
+    "SlashPolicy",
+]
 
 CallNext: TypeAlias = Callable[[Request], Any]
-Middleware: TypeAlias = Callable[[Request, Any], Any]
-"""`async def middleware(request, call_next) -> Response`, or the same as `def`."""
+
+
+@runtime_checkable
+class Policy(Protocol):
+    """Middleware of both colours: it decides before and after, and waits for nothing. `Cors` is one."""
+
+    def before(self, request: Request) -> Response | None:
+        """Return a response to answer without calling the handler, or None."""
+        ...
+
+    def after(self, request: Request, response: Response) -> Response:
+        """Return the response to send, as a rule the same one."""
+        ...
+
+
+Middleware: TypeAlias = Callable[[Request, Any], Any] | Policy
+"""`async def middleware(request, call_next) -> Response`, the same as `def`, or a `Policy`."""
 SlashPolicy: TypeAlias = Literal["redirect", "strict", "ignore"]
 AnyClass = TypeVar("AnyClass", bound=type)
 AnyError = TypeVar("AnyError", bound=BaseException)
@@ -141,7 +168,9 @@ class Routes:
 
     # -- routes -------------------------------------------------------------------------------------------------------------
 
-    def route(self, path: str, *, methods: Sequence[str] = ("GET",), **options: Unpack[RouteKeywords]) -> Callable[[AnyHandler], AnyHandler]:
+    def route(
+        self, path: str, *, methods: Sequence[str] = ("GET",), **options: Unpack[RouteKeywords]
+    ) -> Callable[[AnyHandler], AnyHandler]:
         """Answer requests for a path with the decorated function, `def` or `async def`.
 
         Args:
@@ -186,7 +215,9 @@ class Routes:
         def register(view: AnyClass) -> AnyClass:
             found = [method for method in METHODS if callable(getattr(view, method.lower(), None))]
             if not found:
-                raise ConfigurationError(Mistake(f"the view {view.__qualname__} has no methods to answer with", where, "define `get`, `post`, …"))
+                raise ConfigurationError(
+                    Mistake(f"the view {view.__qualname__} has no methods to answer with", where, "define `get`, `post`, …")
+                )
             for method in found:
                 handler = getattr(view, method.lower())
                 self._check_open()
@@ -277,7 +308,9 @@ class Routes:
         where, _ = _caller()
         known = isinstance(status_or_class, int) and 400 <= status_or_class <= 599
         if not known and not (isinstance(status_or_class, type) and issubclass(status_or_class, BaseException)):
-            raise ConfigurationError(Mistake(f"{status_or_class!r} is no error", where, "give a status from 400 to 599 or an exception class"))
+            raise ConfigurationError(
+                Mistake(f"{status_or_class!r} is no error", where, "give a status from 400 to 599 or an exception class")
+            )
 
         def register(function: AnyHandler) -> AnyHandler:
             self._check_open()
@@ -305,19 +338,31 @@ class Routes:
         return register
 
     def _add(
-        self, path: str, methods: tuple[str, ...], handler: Handler, name: str | None, options: RouteOptions, where: str, localns: dict[str, Any] | None
+        self,
+        path: str,
+        methods: tuple[str, ...],
+        handler: Handler,
+        name: str | None,
+        options: RouteOptions,
+        where: str,
+        localns: dict[str, Any] | None,
     ) -> None:
         self._check_open()
         upper = tuple(dict.fromkeys(method.upper() for method in methods))
         if not upper:
             raise ConfigurationError(Mistake(f"the route {path!r} has no methods", where, 'say methods=("GET",)'))
         if not callable(handler):
-            raise ConfigurationError(Mistake(f"the handler of {path!r} is {handler!r}, which cannot be called", where, "put the decorator on a function"))
-        self.records.append(RouteRecord(path, upper, handler, name or getattr(handler, "__name__", type(handler).__name__), options, where, localns))
+            raise ConfigurationError(
+                Mistake(f"the handler of {path!r} is {handler!r}, which cannot be called", where, "put the decorator on a function")
+            )
+        own_name: str = getattr(handler, "__name__", type(handler).__name__)
+        self.records.append(RouteRecord(path, upper, handler, name or own_name, options, where, localns))
 
     def _check_open(self) -> None:
         if self._closed:
-            raise ErlenError(f"{self._closed}: register everything before the application is frozen or served (tests freeze variants with `overrides`)")
+            raise ErlenError(
+                f"{self._closed}: register everything before the application is frozen or served (tests freeze variants with `overrides`)"
+            )
 
 
 def _options(keywords: RouteKeywords) -> tuple[RouteOptions, str | None]:
@@ -340,5 +385,3 @@ def _caller(depth: int = 2) -> tuple[str, dict[str, Any] | None]:
 
 def _snake(name: str) -> str:
     return "".join(("_" if char.isupper() and position else "") + char.lower() for position, char in enumerate(name))
-
-

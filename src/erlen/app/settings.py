@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import Annotated, Any, get_args, get_origin
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 import msgspec
 from msgspec import Meta, Struct
@@ -45,7 +45,11 @@ class Settings(Struct, frozen=True, kw_only=True):
     """Refuse unsafe requests that another site made a browser send."""
     content_security_policy: str = "default"
     """The Content-Security-Policy header; `default` for the strict one, empty for none."""
-    frame_options: str = "DENY"
+    content_security_policy_report_only: str = ""
+    """A policy that browsers only report on."""
+    permissions_policy: str = ""
+    """The Permissions-Policy header, such as `camera=(), microphone=()`."""
+    frame_options: Literal["DENY", "SAMEORIGIN", ""] = "DENY"
     """The X-Frame-Options header; empty for none."""
     referrer_policy: str = "strict-origin-when-cross-origin"
     """The Referrer-Policy header; empty for none."""
@@ -55,6 +59,10 @@ class Settings(Struct, frozen=True, kw_only=True):
     """Send X-Content-Type-Options: nosniff."""
     hsts_seconds: Annotated[int, Meta(ge=0)] = 31_536_000
     """How long browsers insist on TLS once they saw it (Strict-Transport-Security), in seconds; 0 for not at all."""
+    hsts_include_subdomains: bool = False
+    """The same for all sub-domains; they must all have TLS."""
+    hsts_preload: bool = False
+    """Consent to be built into browsers (hstspreload.org)."""
 
     session_cookie: str = "session"
     """The session cookie's name; over TLS it is prefixed with `__Host-`."""
@@ -117,7 +125,9 @@ def resolve_settings(
             changes[field.name] = parse_setting(text, field.type)
         except (msgspec.ValidationError, ValueError) as error:
             shown = "its value" if is_secret(field.name) else repr(text)
-            mistakes.append(Mistake(f"setting {field.name.upper()}: {shown} does not fit: {error}", "the environment", _expected(field.type)))
+            mistakes.append(
+                Mistake(f"setting {field.name.upper()}: {shown} does not fit: {error}", "the environment", _expected(field.type))
+            )
     for name, value in (overrides or {}).items():
         if name not in defaults.__struct_fields__:
             mistakes.append(Mistake(f"there is no setting {name!r}", "overrides", f"one of {', '.join(defaults.__struct_fields__)}"))

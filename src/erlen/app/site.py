@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
@@ -85,6 +86,8 @@ class Site:
         self.plugins = plugins
         self.extensions = extensions
         self.draining = Draining()
+        self.failure_observers: list[Callable[[Request, Exception], None]] = []
+        """Called with every unexpected error, for tests and error trackers."""
         self.trusts_proxies: bool = proxies.enabled
         self.routes: Sequence[RouteInfo] = ()
         self.around: Sequence[tuple[Callable[..., Any], str]] = ()
@@ -97,9 +100,7 @@ class Site:
         self.dispatch: Callable[[Request], Coroutine[Any, Any, Response]]
         self._pipeline: Pipeline
         self._make_thread_pipeline: Callable[[], Pipeline]
-        self._thread_pipeline: Pipeline | None = None
         self._started: list[Callable[[], Any]] = []
-        self._doors: dict[str, Any] = {}
 
     def open(self, pipeline: Pipeline, make_thread_pipeline: Callable[[], Pipeline]) -> None:
         """Give the site its compiled pipelines; the second only when a WSGI door asks for it."""
@@ -115,39 +116,36 @@ class Site:
         """The threads of this worker."""
         return self.crossings.pool
 
-    @property
+    @cached_property
     def rsgi(self) -> RsgiDoor:
         """This site as an RSGI application."""
-        if "rsgi" not in self._doors:
-            from erlen.doors.rsgi import RsgiDoor
+        from erlen.doors.rsgi import RsgiDoor
 
-            self._doors["rsgi"] = RsgiDoor(self)
-        return self._doors["rsgi"]  # type: ignore[no-any-return]
+        return RsgiDoor(self)
 
-    @property
+    @cached_property
     def asgi(self) -> AsgiDoor:
         """This site as an ASGI application."""
-        if "asgi" not in self._doors:
-            from erlen.doors.asgi import AsgiDoor
+        from erlen.doors.asgi import AsgiDoor
 
-            self._doors["asgi"] = AsgiDoor(self)
-        return self._doors["asgi"]  # type: ignore[no-any-return]
+        return AsgiDoor(self)
 
-    @property
+    @cached_property
     def wsgi(self) -> WsgiDoor:
         """This site as a WSGI application."""
-        if "wsgi" not in self._doors:
-            from erlen.doors.wsgi import WsgiDoor
+        from erlen.doors.wsgi import WsgiDoor
 
-            self._doors["wsgi"] = WsgiDoor(self)
-        return self._doors["wsgi"]  # type: ignore[no-any-return]
+        return WsgiDoor(self)
 
-    @property
+    @cached_property
     def dispatch_in_thread(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """`dispatch` for a thread that has no event loop: it never suspends."""
-        if self._thread_pipeline is None:
-            self._thread_pipeline = self._make_thread_pipeline()
-        return self._thread_pipeline.dispatch
+        return self._make_thread_pipeline().dispatch
+
+    @property
+    def background(self) -> BackgroundLoop:
+        """The event loop that the WSGI door has beside its threads."""
+        return self.crossings.background
 
     def refuse(self, request: Request, error: HTTPError) -> Response:
         """Answer a request that a door refuses before it is dispatched."""

@@ -54,10 +54,14 @@ def flatten(
             return known[call]
         if call in open_calls:
             chain = " → ".join(describe(one) for one in [*open_calls[open_calls.index(call) :], call])
-            mistakes.append(Mistake(f"dependencies go in a circle: {chain}", where, "break it: pass the value on instead of asking for it again"))
+            mistakes.append(
+                Mistake(f"dependencies go in a circle: {chain}", where, "break it: pass the value on instead of asking for it again")
+            )
             return None
         open_calls.append(call)
-        inner, _, wrong = read_signature(call, path_names=path_names, methods=methods, providers=providers, localns=localns, where=location_of(call) or where)
+        inner, _, wrong = read_signature(
+            call, path_names=path_names, methods=methods, providers=providers, localns=localns, where=location_of(call) or where
+        )
         mistakes.extend(wrong)
         arguments = [(one, None if one.dependency is None else step_for(one, one.dependency)) for one in inner]
         open_calls.pop()
@@ -84,7 +88,11 @@ def flatten(
 def _colour_mistake(call: Handler, form: Form, colour: Colour, dependency: Dependency, where: str) -> Mistake | None:
     name = describe(call)
     if colour == "thread" and form in ("await", "async_generator"):
-        return Mistake(f"two colours in one request: a `def` handler depends on `async def {name}`", where, f"make the handler `async def`, or {name} a `def`")
+        return Mistake(
+            f"two colours in one request: a `def` handler depends on `async def {name}`",
+            where,
+            f"make the handler `async def`, or {name} a `def`",
+        )
     if colour == "loop" and form == "generator" and dependency.threaded:
         return Mistake(
             f"two colours in one request: an `async def` handler depends on the generator `def {name}`, whose clean-up belongs to one thread",
@@ -98,7 +106,7 @@ def form_of(call: Callable[..., Any]) -> Form:
     """Return how a dependency is called."""
     import inspect
 
-    target = call if inspect.isroutine(call) or isinstance(call, type) else getattr(call, "__call__", call)
+    target = call if inspect.isroutine(call) or isinstance(call, type) else type(call).__call__
     target = getattr(target, "func", target)
     if isinstance(target, type):
         return "call"
@@ -160,7 +168,7 @@ class Cleanup:
                     await _throw(generator, failure)
                 else:
                     await _resume(generator, response)
-            except BaseException as error:
+            except BaseException as error:  # noqa: BLE001 - raised again, once the others are closed
                 failure = error
         if failure is not None:
             raise failure
@@ -170,7 +178,7 @@ class Cleanup:
         while self._open:
             try:
                 await _throw(self._open.pop(), error)
-            except BaseException as raised:
+            except BaseException as raised:  # noqa: BLE001 - raised again, once the others are closed
                 error = raised
         return error
 

@@ -7,7 +7,7 @@ namespace it runs in.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Mapping
 from types import AsyncGeneratorType, GeneratorType
 from typing import Any, TypeAlias
 
@@ -15,8 +15,8 @@ from msgspec import Struct
 
 from erlen.binding.dependency import Cleanup, Step, flatten, form_of, is_generator_function
 from erlen.binding.marker import Body
-from erlen.binding.parameter import Parameter, Providers, describe, read_signature
-from erlen.binding.reader import Incomplete, Reader, embedded_reader, is_plain_path, reader_for
+from erlen.binding.parameter import Parameter, Providers, read_signature
+from erlen.binding.reader import Incomplete, Reader, embedded_reader, reader_for
 from erlen.binding.result import ResultPlan, StreamMode, mode_of_item, plan_result, stream_response
 from erlen.drive import drive
 from erlen.errors import ErlenError, Fault, InvalidRequest, Mistake
@@ -24,11 +24,11 @@ from erlen.http.limits import Limits
 from erlen.http.query import parse_pairs
 from erlen.http.request import Request
 from erlen.http.response import Response, StreamResponse
-from erlen.types import MISSING, Colour, Handler
+from erlen.types import Colour, Handler
 
 __all__ = ["Endpoint", "EndpointOptions", "build_endpoint"]
 
-Call: TypeAlias = Callable[[Request], Awaitable[Response]]
+Call: TypeAlias = Callable[[Request], Coroutine[Any, Any, Response]]
 OnError: TypeAlias = Callable[[Request, Exception], Awaitable[Response]]
 ThreadCall: TypeAlias = Callable[..., Awaitable[Any]]
 
@@ -83,7 +83,8 @@ def build_endpoint(handler: Handler, options: EndpointOptions) -> tuple[Endpoint
         skip_first=options.view is not None,
     )
     extra = [
-        Parameter(f"_dependency{number}", object, "dependency", "", dependency=dependency) for number, dependency in enumerate(options.dependencies)
+        Parameter(f"_dependency{number}", object, "dependency", "", dependency=dependency)
+        for number, dependency in enumerate(options.dependencies)
     ]
     steps, step_of, wrong = flatten(
         [*extra, *parameters],
@@ -110,10 +111,20 @@ def build_endpoint(handler: Handler, options: EndpointOptions) -> tuple[Endpoint
 def _contradictions(parameters: list[Parameter], options: EndpointOptions) -> list[Mistake]:
     kinds = {parameter.kind for parameter in parameters}
     if "body" in kinds and kinds & {"form", "file", "form_data"}:
-        return [Mistake(f"{options.name} reads its body both as JSON and as a form", options.where, "mark the model `Annotated[…, Form()]`, or take the form's fields apart")]
+        return [
+            Mistake(
+                f"{options.name} reads its body both as JSON and as a form",
+                options.where,
+                "mark the model `Annotated[…, Form()]`, or take the form's fields apart",
+            )
+        ]
     if kinds & {"body", "form", "file", "form_data"} and options.methods <= {"GET", "HEAD", "OPTIONS"}:
         shown = "/".join(sorted(options.methods))
-        return [Mistake(f"{options.name} reads a body, but {shown} requests have none", options.where, "route it for POST, PUT, PATCH or DELETE")]
+        return [
+            Mistake(
+                f"{options.name} reads a body, but {shown} requests have none", options.where, "route it for POST, PUT, PATCH or DELETE"
+            )
+        ]
     return []
 
 
@@ -225,7 +236,12 @@ class _Writer:
             risky += self._embedded_lines()
         if any(reader.can_fail for reader in self.readers) or self.embedded:
             self.env["collect"] = _collector(self.readers, self.embedded, self.env.get("decode_embedded"))
-            risky = ["try:", *_indent(risky), "except (ValueError, InvalidRequest) as error:", "    raise await collect(request, error) from None"]
+            risky = [
+                "try:",
+                *_indent(risky),
+                "except (ValueError, InvalidRequest) as error:",
+                "    raise await collect(request, error) from None",
+            ]
         return safe + lines + risky
 
     def _embedded_lines(self) -> list[str]:
@@ -262,7 +278,14 @@ class _Writer:
         if self.generator is not None:
             self.env["closing"] = _closing_async if self.generator == "async_generator" else _closing_sync
             closing = ["return closing(response, cleanup)"]
-        return ["cleanup = Cleanup()", "try:", *_indent(lines), "except BaseException as error:", "    raise await cleanup.fail(error)", *closing]
+        return [
+            "cleanup = Cleanup()",
+            "try:",
+            *_indent(lines),
+            "except BaseException as error:",
+            "    raise await cleanup.fail(error)",
+            *closing,
+        ]
 
     def _handler_lines(self, names: dict[int, str]) -> list[str]:
         pairs = [(parameter, self.step_of.get(parameter.name)) for parameter in self.parameters]
@@ -272,7 +295,9 @@ class _Writer:
             arguments = "view()" + (", " + arguments if arguments else "")
         plan = self.plan
         if self.generator is not None:
-            self.env.update(start=_start_async if self.generator == "async_generator" else _start_sync, mode=plan.stream or "peek", status=plan.status)
+            self.env.update(
+                start=_start_async if self.generator == "async_generator" else _start_sync, mode=plan.stream or "peek", status=plan.status
+            )
             return [f"response = await start(handler({arguments}), mode, status)"]
         awaits = "await " if form_of(self.handler) == "await" else ""
         called = f"{awaits}handler({arguments})"
@@ -308,7 +333,9 @@ class _Writer:
         return ", ".join(written)
 
 
-def _collector(readers: list[Reader], embedded: list[Parameter], decode: Callable[[bytes], Any] | None) -> Callable[[Request, Exception], Awaitable[Exception]]:
+def _collector(
+    readers: list[Reader], embedded: list[Parameter], decode: Callable[[bytes], Any] | None
+) -> Callable[[Request, Exception], Awaitable[Exception]]:
     """Return the coroutine function that turns a first failure into all of them."""
     failing = [reader for reader in readers if reader.can_fail]
 
@@ -390,7 +417,7 @@ def _closing_async(response: StreamResponse, cleanup: Cleanup) -> StreamResponse
         try:
             async for chunk in chunks:
                 yield chunk
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - raised again, once the others are closed
             raise await cleanup.fail(error)  # noqa: B904 - it is the same error, or one that a clean-up raised from it
         await cleanup.close(response)
 
@@ -404,7 +431,7 @@ def _closing_sync(response: StreamResponse, cleanup: Cleanup) -> StreamResponse:
     def closing() -> Iterator[Any]:
         try:
             yield from chunks
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - raised again, once the others are closed
             raise drive(cleanup.fail(error))  # noqa: B904
         drive(cleanup.close(response))
 

@@ -7,7 +7,7 @@ from typing import Any, Literal, TypeAlias
 
 from msgspec import Struct
 
-__all__ = ["Body", "Cookie", "Depends", "Dependency", "File", "Form", "Header", "Path", "Query", "Source"]
+__all__ = ["Body", "Cookie", "Dependency", "Depends", "File", "Form", "Header", "Path", "Query", "Source"]
 
 Source: TypeAlias = Literal["path", "query", "header", "cookie", "body", "form", "file"]
 

@@ -20,7 +20,9 @@ from erlen.types import MISSING, Handler
 
 __all__ = ["Parameter", "Providers", "Resolver", "location_of", "read_signature"]
 
-Kind: TypeAlias = Literal["request", "session", "headers", "query_params", "form_data", "dependency", "path", "query", "header", "cookie", "body", "form", "file"]
+Kind: TypeAlias = Literal[
+    "request", "session", "headers", "query_params", "form_data", "dependency", "path", "query", "header", "cookie", "body", "form", "file"
+]
 
 MODELS = frozenset({"struct", "dataclass", "typeddict", "attrs", "pydantic"})
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -116,7 +118,9 @@ def read_signature(
         given = signature.parameters[name]
         if given.kind in (given.VAR_POSITIONAL, given.VAR_KEYWORD):
             if given.kind is given.VAR_KEYWORD and path_names and not isinstance(function, type):
-                mistakes.append(Mistake(f"{describe(function)} takes **{name}, which cannot be bound from a request", where, "name each parameter"))
+                mistakes.append(
+                    Mistake(f"{describe(function)} takes **{name}, which cannot be bound from a request", where, "name each parameter")
+                )
             continue
         default = MISSING if given.default is given.empty else given.default
         positional = given.kind is not given.KEYWORD_ONLY
@@ -142,7 +146,10 @@ def _parameter(
         return made("dependency", dependency=dependency)
     if isinstance(default, Marker):
         shown = type(default).__name__
-        return f"parameter `{name}` has {shown}() as its default", f"write `{name}: Annotated[<type>, {shown}()]`, and a real default after it"
+        return (
+            f"parameter `{name}` has {shown}() as its default",
+            f"write `{name}: Annotated[<type>, {shown}()]`, and a real default after it",
+        )
     if annotation is MISSING:
         if name in path_names:
             annotation = str
@@ -187,7 +194,9 @@ def _parameter(
     )
 
 
-def _marked(made: Callable[..., Parameter], marker: Marker, name: str, annotation: Any, path_names: tuple[str, ...]) -> Parameter | tuple[str, str]:
+def _marked(
+    made: Callable[..., Parameter], marker: Marker, name: str, annotation: Any, path_names: tuple[str, ...]
+) -> Parameter | tuple[str, str]:
     source: Source = marker.source
     key = marker.alias or name
     if source == "header":
@@ -251,7 +260,14 @@ def is_list(annotation: Any) -> bool:
 
     plain = bare(annotation)
     origin = get_origin(plain) or plain
-    return isinstance(origin, type) and issubclass(origin, Collection) and not issubclass(origin, (str, bytes, Mapping)) and kind_of(plain) not in (MODELS | {"namedtuple"}) and origin is not str and not _is_enum(origin)
+    return (
+        isinstance(origin, type)
+        and issubclass(origin, Collection)
+        and not issubclass(origin, (str, bytes, Mapping))
+        and kind_of(plain) not in (MODELS | {"namedtuple"})
+        and origin is not str
+        and not _is_enum(origin)
+    )
 
 
 def item_of(annotation: Any) -> Any:
@@ -294,8 +310,7 @@ def location_of(function: Any) -> str:
 
     code = getattr(getattr(function, "__wrapped__", function), "__code__", None)
     if code is None:
-        call = getattr(type(function), "__call__", None)
-        code = getattr(call, "__code__", None)
+        code = getattr(getattr(type(function), "__call__", None), "__code__", None)  # noqa: B004 - the method itself is wanted
     if code is None:
         return ""
     path = code.co_filename

@@ -13,15 +13,24 @@ from erlen.errors import ConfigurationError, Fault, InvalidRequest, UnsupportedM
 from erlen.http.form import UploadFile
 from erlen.http.query import MultiDict
 from erlen.http.request import Request
-from erlen.schema.decode import json_decoder, value_decoder
+from erlen.schema.decode import json_decoder
 from erlen.schema.fields import fields_decoder
+from erlen.schema.model import constraints_of
 from erlen.schema.text import list_decoder, text_decoder, text_faults
 from erlen.types import MISSING
 
-__all__ = ["Incomplete", "Reader", "embedded_reader", "is_plain_path", "reader_for"]
+__all__ = ["Incomplete", "Reader", "embedded_reader", "reader_for"]
 
 REQUIRED = "This field is required."
-JSON_TYPES = frozenset({"application/json", "application/json; charset=utf-8", "application/json;charset=utf-8", "application/json; charset=UTF-8", "application/json;charset=UTF-8"})
+JSON_TYPES = frozenset(
+    {
+        "application/json",
+        "application/json; charset=utf-8",
+        "application/json;charset=utf-8",
+        "application/json; charset=UTF-8",
+        "application/json;charset=UTF-8",
+    }
+)
 
 Read: TypeAlias = Callable[[Request], Awaitable[Any]]
 
@@ -72,7 +81,8 @@ def reader_for(parameter: Parameter, *, embed: bool, json_depth: int, params_at:
     if kind == "form_data":
         return Reader(parameter, ["{v} = form"], {}, _never, (), frozenset({"form"}), can_fail=False)
     if kind == "path":
-        return _path_reader(parameter, params_at)
+        # The router has converted it, and checked its constraints: what does not fit is no path of this route.
+        return Reader(parameter, [f"{{v}} = request.params[{params_at[parameter.key]}]"], {}, _never, (), can_fail=False)
     if kind == "body":
         return None if embed else _body_reader(parameter, json_depth)
     if kind in ("query", "header", "cookie", "form"):
@@ -93,35 +103,6 @@ async def _never(request: Request) -> Any:
     return None
 
 
-def is_plain_path(parameter: Parameter) -> bool:
-    """Whether the router's conversion is all that a path parameter needs."""
-    return not any(_is_meta(extra) for extra in getattr(parameter.annotation, "__metadata__", ()))
-
-
-def _is_meta(extra: object) -> bool:
-    import msgspec
-
-    return isinstance(extra, msgspec.Meta)
-
-
-def _path_reader(parameter: Parameter, params_at: dict[str, int]) -> Reader:
-    position = params_at[parameter.key]
-    if is_plain_path(parameter):
-        return Reader(parameter, [f"{{v}} = request.params[{position}]"], {}, _never, (), can_fail=False)
-    convert = value_decoder(parameter.annotation, "path")
-
-    def check(value: object) -> object:
-        try:
-            return convert(value)
-        except InvalidRequest as error:
-            raise InvalidRequest([Fault(("path", parameter.key), fault.message) for fault in error.faults]) from None
-
-    async def read(request: Request) -> Any:
-        return check(request.params[position])
-
-    return Reader(parameter, [f"{{v}} = {{k}}_check(request.params[{position}])"], {"check": check}, read, ("path", parameter.key))
-
-
 def _text_reader(parameter: Parameter) -> Reader:
     """A scalar that arrives as text."""
     decode = text_decoder(parameter.annotation)
@@ -130,10 +111,10 @@ def _text_reader(parameter: Parameter) -> Reader:
     plain = strip_annotated(parameter.annotation)
     if kind == "form":
         lines += ["elif {v}.__class__ is not str:", "    raise Incomplete()"]
-    if plain is int and not _constrained(parameter):
+    if plain is int and not constraints_of(parameter.annotation):
         # PERF: the guarded int() inline costs a third of a call; everything it does not settle goes to the decoder.
         lines += ["else:", "    {v} = int({v}) if {v}.isdecimal() and {v}.isascii() and len({v}) < 19 else {k}_decode({v})"]
-    elif not (plain is str and not _constrained(parameter)):
+    elif not (plain is str and not constraints_of(parameter.annotation)):
         lines += ["else:", "    {v} = {k}_decode({v})"]
 
     async def read(request: Request) -> Any:
@@ -148,10 +129,6 @@ def _text_reader(parameter: Parameter) -> Reader:
 
     env = {"key": key, "decode": decode, "default": parameter.default}
     return Reader(parameter, lines, env, read, (kind, key), _NEEDS[kind])
-
-
-def _constrained(parameter: Parameter) -> bool:
-    return not is_plain_path(parameter)
 
 
 def _absent(parameter: Parameter) -> str:
@@ -193,7 +170,9 @@ def _list_reader(parameter: Parameter) -> Reader:
             raise ValueError("Expected text, got a file.")
         return decode(values)
 
-    return Reader(parameter, ["{v} = await {k}_read(request)"], {"read": read}, read, (kind, key))
+    return Reader(
+        parameter, ["{v} = await {k}_read(request)"], {"read": read}, read, (kind, key), _NEEDS["form"] if kind == "form" else frozenset()
+    )
 
 
 def _model_reader(parameter: Parameter) -> Reader:
@@ -210,7 +189,14 @@ def _model_reader(parameter: Parameter) -> Reader:
             return decode(MultiDict(request.cookies.items()))
         return decode(await request.form())
 
-    return Reader(parameter, ["{v} = await {k}_read(request)"], {"read": read}, read, (kind, parameter.key))
+    return Reader(
+        parameter,
+        ["{v} = await {k}_read(request)"],
+        {"read": read},
+        read,
+        (kind, parameter.key),
+        _NEEDS["form"] if kind == "form" else frozenset(),
+    )
 
 
 def _file_reader(parameter: Parameter) -> Reader:
@@ -226,7 +212,9 @@ def _file_reader(parameter: Parameter) -> Reader:
                 return parameter.default
             if several and not form.getlist(key):
                 raise Incomplete(REQUIRED)
-            raise ValueError("Expected a file, got text." if any(isinstance(value, str) and value for value in form.getlist(key)) else REQUIRED)
+            raise ValueError(
+                "Expected a file, got text." if any(isinstance(value, str) and value for value in form.getlist(key)) else REQUIRED
+            )
         values = [value.read() for value in found] if as_bytes else found
         return values if several else values[-1]
 
@@ -273,7 +261,9 @@ def embedded_reader(parameters: list[Parameter], json_depth: int) -> tuple[Calla
     fields: list[Any] = []
     for parameter in parameters:
         if bare(parameter.annotation) is bytes:
-            raise ConfigurationError(f"body parameter `{parameter.name}` is bytes, which cannot be a member of a JSON object: take it alone")
+            raise ConfigurationError(
+                f"body parameter `{parameter.name}` is bytes, which cannot be a member of a JSON object: take it alone"
+            )
         field = msgspec.field(name=parameter.key) if parameter.required else msgspec.field(name=parameter.key, default=parameter.default)
         fields.append((parameter.name, parameter.annotation, field))
     model = msgspec.defstruct("Body", fields, kw_only=True)

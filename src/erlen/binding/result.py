@@ -162,7 +162,12 @@ def _is_status(value: object) -> bool:
 
 
 def _is_model(plain: type) -> bool:
-    return hasattr(plain, "__struct_fields__") or hasattr(plain, "__dataclass_fields__") or hasattr(plain, "__attrs_attrs__") or hasattr(plain, "model_validate")
+    return (
+        hasattr(plain, "__struct_fields__")
+        or hasattr(plain, "__dataclass_fields__")
+        or hasattr(plain, "__attrs_attrs__")
+        or hasattr(plain, "model_validate")
+    )
 
 
 def _undecided(plain: Any) -> bool:

@@ -56,7 +56,9 @@ def _command(function: Callable[..., Any]) -> click.Command:
             flag = f"--{name.replace('_', '-')}"
             parameters.append(click.Option([f"{flag}/--no-{flag[2:]}"], default=given.default, show_default=True))
         else:
-            parameters.append(click.Option([f"--{name.replace('_', '-')}"], type=kind, default=given.default, multiple=several, show_default=True))
+            parameters.append(
+                click.Option([f"--{name.replace('_', '-')}"], type=kind, default=given.default, multiple=several, show_default=True)
+            )
 
     def call(**values: Any) -> Any:
         result = function(**values)
@@ -69,7 +71,7 @@ def _command(function: Callable[..., Any]) -> click.Command:
     return click.Command(function.__name__.replace("_", "-"), callback=call, params=parameters, help=inspect.getdoc(function))
 
 
-class _Text(click.ParamType):
+class _Text(click.ParamType[Any]):
     """Any type that a query parameter could have."""
 
     def __init__(self, annotation: Any) -> None:

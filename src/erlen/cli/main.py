@@ -36,9 +36,9 @@ class Commands(click.Group):
             from difflib import get_close_matches
 
             near = get_close_matches(args[0], self.list_commands(ctx), 1) if args else []
-            if near:
-                error.message += f" Did you mean {near[0]!r}?"
-            raise
+            if not near:
+                raise
+            raise click.UsageError(f"{error.message} Did you mean {near[0]!r}?", ctx) from None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
@@ -50,7 +50,9 @@ class Commands(click.Group):
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--app", "spec", metavar="APP", envvar="ERLEN_APP", help="The application: app.py, pkg.mod:app. Found by itself in the current folder.")
+@click.option(
+    "--app", "spec", metavar="APP", envvar="ERLEN_APP", help="The application: app.py, pkg.mod:app. Found by itself in the current folder."
+)
 @click.version_option(package_name="erlen", prog_name="erlen")
 @click.pass_context
 def main(ctx: click.Context, spec: str | None) -> None:
@@ -70,4 +72,3 @@ def _own_commands(ctx: click.Context, *, quiet: bool) -> dict[str, click.Command
         if isinstance(error, click.ClickException):
             raise
         raise click.ClickException(f"the application does not load: {error}") from error
-

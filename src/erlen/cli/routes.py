@@ -12,7 +12,9 @@ __all__ = ["command"]
 
 @click.command()
 @click.option("--grep", "word", metavar="TEXT", default="", help="Only routes whose path, name or handler contains this.")
-@click.option("--sort", "order", type=click.Choice(["path", "name", "none"]), default="none", help="By default in the order of registration.")
+@click.option(
+    "--sort", "order", type=click.Choice(["path", "name", "none"]), default="none", help="By default in the order of registration."
+)
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 @click.pass_obj
 def command(spec: str | None, word: str, order: str, as_json: bool) -> None:

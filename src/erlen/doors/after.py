@@ -15,7 +15,6 @@ __all__ = ["run_work", "run_work_in_thread"]
 
 async def run_work(request: Request, pool: ThreadPool) -> None:
     """Run what `request.after_response` was given, in order: `async def` here, `def` in a thread. A failure is logged."""
-    from functools import partial
     from inspect import iscoroutine, iscoroutinefunction
 
     for work, args, kwargs in _take(request):

@@ -14,7 +14,7 @@ from erlen.doors.protocol import Site
 from erlen.doors.stream import close_stream, send_stream
 from erlen.errors import BadRequest, ContentTooLarge, HeaderFieldsTooLarge, HTTPError, URITooLong
 from erlen.http.request import Request
-from erlen.http.response import Response, StreamResponse
+from erlen.http.response import StreamResponse
 
 if TYPE_CHECKING:
     from erlen.http.file import FileResponse

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import signal
 import threading
-from asyncio import AbstractEventLoop, Future
 from collections.abc import Callable
 from types import FrameType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop, Future
 
 __all__ = ["Draining"]
 

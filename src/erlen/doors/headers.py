@@ -8,7 +8,7 @@ from erlen.http.headers import check_header
 from erlen.http.response import OCTETS, Response
 from erlen.types import HeaderPairs
 
-__all__ = ["BytePairs", "ByteHeaderLists", "HeaderLists"]
+__all__ = ["ByteHeaderLists", "BytePairs", "HeaderLists"]
 
 BytePairs = list[tuple[bytes, bytes]]
 

@@ -11,12 +11,12 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator
 from contextvars import Context, copy_context
 from queue import SimpleQueue
-from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar, TypeVarTuple, Unpack
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar, TypeVarTuple
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop, Future
 
-__all__ = ["BackgroundLoop", "LoopBridge", "ThreadPool", "drive"]
+__all__ = ["BackgroundLoop", "LoopBridge", "ThreadPool"]
 
 Value = TypeVar("Value")
 Item = TypeVar("Item")
@@ -27,20 +27,6 @@ SUSPENDED = (
     "a coroutine that runs in a thread awaited something that needs the event loop: make the handler `async def`, "
     "or wait for it with `request.wait(...)`"
 )
-
-
-def drive(coroutine: Coroutine[Any, Any, Value]) -> Value:
-    """Run a coroutine that never suspends to its end, without an event loop.
-
-    Raises:
-        RuntimeError: if it does suspend.
-    """
-    try:
-        coroutine.send(None)
-    except StopIteration as stop:
-        return stop.value  # type: ignore[no-any-return]
-    coroutine.close()
-    raise RuntimeError(SUSPENDED)
 
 
 class ThreadPool:
@@ -86,7 +72,7 @@ class ThreadPool:
         self._put(job)
         return job[1]
 
-    def call(self, function: Callable[[Unpack[Arguments]], Value], *args: Unpack[Arguments]) -> Future[Value]:
+    def call(self, function: Callable[[*Arguments], Value], *args: *Arguments) -> Future[Value]:
         """Call a plain function in a thread, in a copy of the caller's context; await what this returns.
 
         A `StopIteration` that it raises arrives as a RuntimeError.
@@ -194,18 +180,28 @@ class BackgroundLoop:
                 from asyncio import new_event_loop
 
                 self._loop = new_event_loop()
-                self._thread = threading.Thread(target=self._loop.run_forever, name="erlen-loop", daemon=True)
+                self._thread = threading.Thread(target=_run_loop, args=(self._loop,), name="erlen-loop", daemon=True)
                 self._thread.start()
             return self._loop
 
     def close(self) -> None:
-        """Stop the loop, if it was started, and wait for its thread; the next use starts another."""
+        """Stop the loop, if it was started, and wait for its thread; the next use starts another.
+
+        Called on the loop itself it does not wait: the step that calls it still comes to its end.
+        """
         with self._lock:
             loop, thread, self._loop, self._thread = self._loop, self._thread, None, None
         if loop is not None and thread is not None:
             loop.call_soon_threadsafe(loop.stop)
-            thread.join()
-            loop.close()
+            if thread is not threading.current_thread():
+                thread.join()
+
+
+def _run_loop(loop: AbstractEventLoop) -> None:
+    try:
+        loop.run_forever()
+    finally:
+        loop.close()
 
 
 class _Returns:
@@ -274,7 +270,7 @@ class _Worker(threading.Thread):
             self.returns = None
 
 
-async def _call(work: tuple[Callable[[Unpack[Arguments]], Value], tuple[Unpack[Arguments]]]) -> Value:
+async def _call(work: tuple[Callable[[*Arguments], Value], tuple[*Arguments]]) -> Value:
     return work[0](*work[1])
 
 
@@ -317,11 +313,14 @@ class _ThreadedIterator(Generic[Item]):
         try:
             return self._context.run(self._next)
         finally:
-            with self._lock:
-                self._working = False
-                closing = self._closing
-            if closing:
-                self._close()
+            self._rest()
+
+    def _rest(self) -> None:
+        with self._lock:
+            self._working = False
+            closing = self._closing
+        if closing:
+            self._close()
 
     def _next(self) -> Item | object:
         if self._iterator is None:

@@ -11,7 +11,7 @@ from erlen.types import HeaderPairs
 
 if TYPE_CHECKING:
     from erlen.doors.draining import Draining
-    from erlen.doors.pool import ThreadPool
+    from erlen.doors.pool import BackgroundLoop, ThreadPool
 
 __all__ = ["Site"]
 
@@ -26,6 +26,11 @@ class Site(RequestContext, Protocol):
     @property
     def pool(self) -> ThreadPool:
         """The threads in which `def` handlers, synchronous streams and work after the response run."""
+        ...
+
+    @property
+    def background(self) -> BackgroundLoop:
+        """The event loop of a worker whose server has none (WSGI): its lifespan and every coroutine that waits run on it."""
         ...
 
     @property

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from asyncio import AbstractEventLoop, get_running_loop
-from collections.abc import AsyncIterator, Coroutine
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from collections.abc import AsyncIterator, Awaitable, Coroutine
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
 from erlen.doors.after import run_work
 from erlen.doors.deadline import Deadlines
@@ -18,12 +18,9 @@ from erlen.http.response import Response, StreamResponse
 from erlen.types import HeaderPairs
 
 if TYPE_CHECKING:
-    from granian.rsgi import Headers as WireHeaders
-    from granian.rsgi import HTTPProtocol, Scope, WebsocketProtocol
-
     from erlen.http.file import FileResponse
 
-__all__ = ["RsgiDoor", "RsgiRequest"]
+__all__ = ["RsgiDoor", "RsgiExchange", "RsgiHeaders", "RsgiRequest", "RsgiScope", "RsgiTransport"]
 
 Value = TypeVar("Value")
 
@@ -31,10 +28,10 @@ Value = TypeVar("Value")
 class RsgiRequest(Request, kw_only=True, eq=False, weakref=True):
     """A request that came through RSGI."""
 
-    scope: Scope
-    proto: HTTPProtocol
+    scope: RsgiScope
+    proto: RsgiExchange
     door: RsgiDoor
-    _wire: Any = None
+    _wire: RsgiHeaders | None = None
     _refused: bool = False
 
     def header(self, name: str) -> str | None:
@@ -47,7 +44,7 @@ class RsgiRequest(Request, kw_only=True, eq=False, weakref=True):
         if wire is None:
             # PERF: granian copies all fields at each access of `scope.headers` (0.3 us for six).
             wire = self._wire = self.scope.headers
-        value: str | None = wire.get(name)
+        value = wire.get(name)
         if value is not None and len(value) > self.door.header_size:
             self._refuse(f"The header field {name!r} has {len(value)} bytes; {self.door.header_size} are allowed.")
             return None
@@ -152,10 +149,10 @@ class RsgiRequest(Request, kw_only=True, eq=False, weakref=True):
     def wait(self, coroutine: Coroutine[Any, Any, Value]) -> Value:
         return self.door.site.pool.wait(coroutine)
 
-    def _fields(self) -> WireHeaders:
+    def _fields(self) -> RsgiHeaders:
         if self._wire is None:
             self._wire = self.scope.headers
-        return cast("WireHeaders", self._wire)
+        return self._wire
 
     def _refuse(self, detail: str) -> None:
         # Only once: the page that answers this reads header fields too.
@@ -176,12 +173,12 @@ class RsgiDoor:
         self._lists = HeaderLists(site)
         self._shared = self._lists.shared
         self._checks_scheme = self._lists.depends_on_scheme
-        self._websocket: type[WebsocketProtocol] | None = None
+        self._websocket: type[object] | None = None
         self._starting: object = None
 
     def __rsgi_init__(self, loop: AbstractEventLoop) -> None:
         """Start the site, once per worker, before the first request."""
-        from granian.rsgi import WebsocketProtocol
+        from granian.rsgi import WebsocketProtocol  # type: ignore[attr-defined]  # granian does not mark its re-exports
 
         self._websocket = WebsocketProtocol
         self.site.draining.watch_signals()
@@ -198,10 +195,10 @@ class RsgiDoor:
         else:
             loop.run_until_complete(self.site.shutdown())
 
-    async def __rsgi__(self, scope: Scope, proto: HTTPProtocol) -> None:
+    async def __rsgi__(self, scope: RsgiScope, proto: RsgiExchange) -> None:
         """Answer one request."""
         if proto.__class__ is self._websocket:
-            cast("WebsocketProtocol", proto).close(501)
+            cast("Any", proto).close(501)
             return
         request = RsgiRequest(scope.method, scope.path, scope.query_string, self.site, scope=scope, proto=proto, door=self)
         if len(request.path) + len(request.query_string) > self._target_size:
@@ -209,10 +206,11 @@ class RsgiDoor:
         else:
             response = await self._dispatch(request)
         # PERF: the commonest response is written here; `_headers` is `own_headers` without the call of its property.
-        if response._headers is None and response.kind == "body" and response.body.__class__ is bytes:
+        body = response.body
+        if response._headers is None and response.kind == "body" and type(body) is bytes:
             headers = self._shared[self._checks_scheme and self._is_secure(request)].get(response.content_type)
             if headers is not None:
-                proto.response_bytes(response.status, headers, cast("bytes", response.body))
+                proto.response_bytes(response.status, headers, body)
                 if request.work_after is not None:
                     await run_work(request, self.site.pool)
                 return
@@ -270,6 +268,53 @@ class RsgiDoor:
         if self.site.trusts_proxies:
             return request.is_secure
         return request.scope.scheme == "https"
+
+
+class RsgiHeaders(Protocol):
+    """Header fields as granian gives them (names in lower case)."""
+
+    def get(self, name: str) -> str | None: ...
+    def get_all(self, name: str) -> list[str]: ...
+    def items(self) -> list[tuple[str, str]]: ...
+
+
+class RsgiScope(Protocol):
+    """What RSGI says of a request; each attribute is made anew when it is read."""
+
+    @property
+    def http_version(self) -> str: ...
+    @property
+    def client(self) -> str: ...
+    @property
+    def scheme(self) -> str: ...
+    @property
+    def method(self) -> str: ...
+    @property
+    def path(self) -> str: ...
+    @property
+    def query_string(self) -> str: ...
+    @property
+    def authority(self) -> str | None: ...
+    @property
+    def headers(self) -> RsgiHeaders: ...
+
+
+class RsgiTransport(Protocol):
+    """The body of a response that is streamed; it ends when this is dropped."""
+
+    async def send_bytes(self, data: bytes) -> None: ...
+
+
+class RsgiExchange(Protocol):
+    """The two directions of a request (granian's `HTTPProtocol`)."""
+
+    def __call__(self) -> Awaitable[bytes]: ...
+    def __aiter__(self) -> AsyncIterator[bytes]: ...
+    def client_disconnect(self) -> Awaitable[None]: ...
+    def response_bytes(self, status: int, headers: HeaderPairs, body: bytes) -> None: ...
+    def response_file(self, status: int, headers: HeaderPairs, file: str) -> None: ...
+    def response_file_range(self, status: int, headers: HeaderPairs, file: str, start: int, end: int) -> None: ...
+    def response_stream(self, status: int, headers: HeaderPairs) -> RsgiTransport: ...
 
 
 def _incomplete() -> BadRequest:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from asyncio import CancelledError, Future, Task, current_task, ensure_future
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Coroutine
-from typing import Any
+from collections.abc import AsyncIterable, Awaitable, Callable, Coroutine
+from typing import Any, Self
 
 from erlen.doors.draining import Draining
 from erlen.doors.pool import ThreadPool
 from erlen.errors import ErlenError
 from erlen.http.response import StreamResponse
 
-__all__ = ["BrokenStream", "as_bytes", "close_stream", "declared_length", "send_stream"]
+__all__ = ["BrokenStream", "as_bytes", "check_length", "close_stream", "declared_length", "send_stream"]
 
 EVENT_STREAM = "text/event-stream"
 
@@ -53,8 +53,7 @@ async def send_stream(
                 data = as_bytes(chunk)
                 if data:
                     sent += len(data)
-                    if length is not None and sent > length:
-                        raise BrokenStream(f"the stream is longer than its Content-Length of {length} bytes")
+                    check_length(sent, length, ended=False)
                     await send(data)
         except CancelledError:
             if not (client_gone.absorb() or stopping.absorb()):
@@ -65,8 +64,7 @@ async def send_stream(
             await close_stream(iterator)
     if client_gone.came:
         return False
-    if length is not None and sent < length:
-        raise BrokenStream(f"the stream ended after {sent} bytes; its Content-Length is {length}")
+    check_length(sent, length, ended=not stopping.came)
     return True
 
 
@@ -82,6 +80,18 @@ def declared_length(response: StreamResponse) -> int | None:
     headers = response.own_headers
     value = None if headers is None else headers.get("content-length")
     return int(value) if value is not None and value.isascii() and value.isdigit() else None
+
+
+def check_length(sent: int, length: int | None, *, ended: bool) -> None:
+    """Hold a stream to its declared length; a longer one could pass for the next response (RFC 9112, section 6.3).
+
+    Raises:
+        BrokenStream: if `sent` bytes are more than that, or fewer at the end.
+    """
+    if length is not None and sent > length:
+        raise BrokenStream(f"the stream is longer than its Content-Length of {length} bytes")
+    if length is not None and ended and sent < length:
+        raise BrokenStream(f"the stream ended after {sent} bytes; its Content-Length is {length}")
 
 
 def as_bytes(chunk: object) -> bytes:
@@ -114,7 +124,7 @@ class _Interruption:
         self._watcher: Future[object] | None = None
         self.came = False
 
-    def __enter__(self) -> _Interruption:
+    def __enter__(self) -> Self:
         self._task = current_task()
         if self._start is not None:
             self._watcher = ensure_future(self._start())

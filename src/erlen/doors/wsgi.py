@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
 from erlen.doors.after import run_work_in_thread
 from erlen.doors.headers import HeaderLists
 from erlen.doors.log import log_failure
-from erlen.doors.pool import SUSPENDED, BackgroundLoop, drive
+from erlen.doors.pool import SUSPENDED, BackgroundLoop
 from erlen.doors.protocol import Site
+from erlen.doors.stream import as_bytes, check_length, declared_length
+from erlen.drive import drive
 from erlen.errors import BadRequest, ContentTooLarge, HeaderFieldsTooLarge, RequestTimeout, URITooLong, reason_phrase
 from erlen.http.request import Request
 from erlen.http.response import Response, StreamResponse
@@ -165,7 +167,7 @@ class WsgiDoor:
 
     def __init__(self, site: Site) -> None:
         self.site = site
-        self.background = BackgroundLoop()
+        self.background = site.background
         self.header_size = site.limits.header_size
         self._target_size = site.limits.target_size
         self._dispatch = site.dispatch_in_thread
@@ -205,7 +207,7 @@ class WsgiDoor:
         if response._headers is None and response.kind == "body" and request.work_after is None and response.status == 200:
             headers = self._shared[self._checks_scheme and self._is_secure(request)].get(response.content_type)
             body = response.body
-            if headers is not None and body.__class__ is bytes and environ.get("SERVER_SOFTWARE") == "Granian":
+            if headers is not None and type(body) is bytes and environ.get("SERVER_SOFTWARE") == "Granian":
                 start_response("200 OK", headers)
                 return [body]
         return self._respond(request, response, context, start_response)
@@ -227,7 +229,6 @@ class WsgiDoor:
             self._started = False
         self.site.draining.start()
         self.background.run(self.site.shutdown())
-        self.background.close()
 
     def _respond(self, request: WsgiRequest, response: Response, context: Context, start_response: StartResponse) -> Iterable[bytes]:
         secure = self._checks_scheme and self._is_secure(request)
@@ -259,8 +260,9 @@ class WsgiDoor:
 
     def _file_body(self, request: WsgiRequest, response: FileResponse) -> Iterable[bytes]:
         wrapper = request.environ.get("wsgi.file_wrapper")
-        if wrapper is not None and request.method != "HEAD" and request.work_after is None and response.end - response.start == response.size:
-            return wrapper(open(response.path, "rb"), CHUNK)  # type: ignore[no-any-return]  # noqa: SIM115 - the server closes it
+        whole = response.end - response.start == response.size
+        if wrapper is not None and whole and request.method != "HEAD" and request.work_after is None:
+            return wrapper(open(response.path, "rb"), CHUNK)  # type: ignore[no-any-return]  # the server closes it
         from erlen.http.file import file_chunks
 
         return cast("Iterable[bytes]", file_chunks(response.path, response.start, response.end))
@@ -292,6 +294,8 @@ class _StreamBody:
         self._request = request
         self._draining = door.site.draining
         self._endless = (response.content_type or "").startswith("text/event-stream")
+        self._length = declared_length(response)
+        self._sent = 0
 
     def __iter__(self) -> Iterator[bytes]:
         return self
@@ -300,22 +304,29 @@ class _StreamBody:
         if self._endless and self._draining.started:
             raise StopIteration
         try:
-            chunk = self._context.run(self._next)
+            data = self._context.run(self._next)
         except StopIteration:
             raise
         except Exception as error:
-            # Raised on, so that the server breaks the connection off and the client sees that a part is missing.
+            # Raised on, so that a server may break the connection off and the client see that a part is missing.
             log_failure("a stream failed", self._request, error)
             raise
-        return chunk if isinstance(chunk, bytes) else chunk.encode("utf-8", "replace")
+        self._sent += len(data)
+        return data
 
     def close(self) -> None:
         self._context.run(_close, self._items if self._iterator is None else self._iterator)
 
-    def _next(self) -> bytes | str:
+    def _next(self) -> bytes:
         if self._iterator is None:
             self._iterator = iter(self._items)
-        return next(self._iterator)
+        try:
+            data = as_bytes(next(self._iterator))
+        except StopIteration:
+            check_length(self._sent, self._length, ended=True)
+            raise
+        check_length(self._sent + len(data), self._length, ended=False)
+        return data
 
 
 class _WorkingBody:

@@ -102,7 +102,7 @@ class Compression:
             chunks = response.chunks
             stream.chunks = _compress_async(chunks, encoder) if isinstance(chunks, AsyncIterable) else _compress(chunks, encoder)
             return _encoded(stream, encoding)
-        body = response.body.encode() if isinstance(response.body, str) else response.body
+        body = response.body.encode("utf-8", "replace") if isinstance(response.body, str) else response.body
         if len(body) > _AT_ONCE:
             large = StreamResponse(_compress_large(body, encoder), response.status, response.own_headers)
             large.content_type = response.content_type
@@ -324,7 +324,7 @@ async def _compress_async(chunks: AsyncIterable[bytes | str], encoder: _Encoder)
 
 
 def _compress_chunk(chunk: bytes | str, encoder: _Encoder) -> bytes:
-    data = chunk.encode() if isinstance(chunk, str) else chunk
+    data = chunk.encode("utf-8", "replace") if isinstance(chunk, str) else chunk
     return encoder.compress(data) + encoder.flush() if data else b""
 
 

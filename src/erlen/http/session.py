@@ -220,7 +220,7 @@ class HttpSession(MutableMapping[str, Any]):
         for name, value in self._data.items():
             if not _is_plain(value, 0):
                 return (
-                    f"session[{name!r}] holds a {type(value).__name__} that cannot be kept as it is: keep plain data "
+                    f"session[{name!r}] has a value of type {type(value).__name__} that would not come back as it is: keep plain data "
                     "(None, bool, int up to 64 bits, finite float, str, and lists and dicts of them with text for keys)"
                 )
         return "the session holds text that UTF-8 cannot encode (lone surrogates): keep plain data"

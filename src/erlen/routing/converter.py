@@ -245,9 +245,10 @@ class TemporalConverter(Converter):
 
     def format(self, value: object) -> str:
         # A datetime is a date too, but would lose its time.
-        if not isinstance(value, self.produces) or (self.produces is date and isinstance(value, datetime)):
+        lossy = self.produces is date and isinstance(value, datetime)
+        if lossy or not isinstance(value, date | time) or not isinstance(value, self.produces):
             raise TypeError(f"expected a {self.name}, got {value!r}")
-        text = str(value.isoformat())
+        text = value.isoformat()
         self.parse(text)
         return text
 

@@ -64,7 +64,7 @@ class _Automaton:
         self.at = 0
         self.sets: list[int] = []  # by position: the characters it takes; bit 128 stands for all that are not ASCII
         self.follow: list[int] = []  # by position: the positions that may come next
-        self.doubled = False  # an edge or an empty loop has two origins: the same positions are read in two ways
+        self.doubled = False  # an edge, or the empty text, has two origins: the same positions are read in two ways
         try:
             self.whole = self._alternatives()
         except RecursionError:
@@ -79,6 +79,8 @@ class _Automaton:
         while self._peek() == "|":
             self.at += 1
             other = self._sequence()
+            if found.nullable and other.nullable:
+                self.doubled = True
             found = _Fragment(found.nullable or other.nullable, found.first | other.first, found.last | other.last)
         return found
 
@@ -94,7 +96,7 @@ class _Automaton:
         least, most = self._quantifier()
         if (least, most) == (1, 1):
             return item
-        if item.nullable and most != 1:
+        if item.nullable:
             self.doubled = True
             return item
         if (least, most) == (0, 1):

@@ -65,9 +65,9 @@ class Converters:
 
         Raises:
             ValueError: if the name is no identifier, or the converter has no name.
-            TypeError: if `converter` is a class of converters rather than a converter.
+            TypeError: if `converter` is a class that takes no argument: an instance is what is needed.
         """
-        if isinstance(converter, type):
+        if isinstance(converter, type) and getattr(converter, "__init__", None) is object.__init__:
             raise TypeError(f"register an instance: {converter.__name__}(), not {converter.__name__}")
         if isinstance(converter, Converter) and not converter.name:
             raise ValueError(f"{type(converter).__name__} needs a name: it tells apart the routes which use it")

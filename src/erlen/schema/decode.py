@@ -38,14 +38,15 @@ def json_decoder(annotation: object, *, depth: int) -> Callable[[bytes], object]
     find_odd = odd_decimals(checker) if checker.decimal else None
 
     def decode_body(body: bytes) -> object:
-        if too_deep(body, depth):
+        # PERF: the count is what too_deep begins with; it decides nearly always, and here it costs no call.
+        if body.count(b"[") + body.count(b"{") > depth and too_deep(body, depth):
             raise BadRequest(f"The JSON nests deeper than {depth} levels.")
         try:
             value: object = decode(body)
         except (msgspec.ValidationError, TypeError) as error:
             raise InvalidRequest(_body_faults(checker, body) or [first_fault(error, ("body",))]) from None
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise BadRequest(f"The body is not valid JSON: {error}.") from None
+            raise _malformed(error) from None
         if find_odd is not None and find_odd(value):
             raise InvalidRequest(_body_faults(checker, body) or [Fault(("body",), "A number is out of range.")])
         return value
@@ -89,9 +90,16 @@ def _faults(checker: Checker, data: object, source: str) -> list[Fault]:
 
 def _body_faults(checker: Checker, body: bytes) -> list[Fault]:
     try:
-        return _faults(checker, _plain_json(body), "body")
-    except msgspec.DecodeError:  # an integer that only a Decimal can hold
+        data = _plain_json(body)
+    except msgspec.ValidationError:  # an integer that only a Decimal can hold
         return []
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:  # malformed after the fault that was found first
+        raise _malformed(error) from None
+    return _faults(checker, data, "body")
+
+
+def _malformed(error: Exception) -> BadRequest:
+    return BadRequest(f"The body is not valid JSON: {error}.")
 
 
 def _float_or_text(digits: str) -> float | str:

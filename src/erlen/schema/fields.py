@@ -70,7 +70,6 @@ def fields_decoder(model: object, source: str) -> Callable[[Texts], object]:
 class _Slot(Struct, frozen=True):
     field: Field
     key: str
-    argument: str
     decode: Callable[[Any], object]
     repeated: bool
     skip_empty: bool
@@ -90,7 +89,7 @@ def _slot(field: Field, source: str) -> _Slot:
     takes_text = any(unwrap(member) in (str, Any, object) for member in some)
     box = form and field.required and [unwrap(member) for member in some] == [bool]
     decode = _decoder(field, repeated, form)
-    return _Slot(field, key, field.name, decode, repeated, form and not takes_text and not repeated, False if box else MISSING)
+    return _Slot(field, key, decode, repeated, form and not takes_text and not repeated, False if box else MISSING)
 
 
 def _decoder(field: Field, repeated: bool, form: bool) -> Callable[[Any], object]:
@@ -140,23 +139,25 @@ def _fill(model: object, slots: Sequence[_Slot], known: frozenset[str] | None, s
     bare: Any = unwrap(model)
     build: Any = typing.get_origin(bare) or bare
 
+    plan = [(slot.key, slot.field.name, slot.decode, slot.repeated, slot.skip_empty, slot) for slot in slots]
+
     def decode_fields(data: Texts) -> object:
         values: dict[str, object] = {}
         faults: list[Fault] = []
-        for slot in slots:
-            if slot.key in data:
-                value = data.getlist(slot.key) if slot.repeated else data[slot.key]
-                if value != "" or not slot.skip_empty:
+        for key, name, decode, repeated, skip_empty, slot in plan:
+            if key in data:
+                value = data.getlist(key) if repeated else data[key]
+                if value != "" or not skip_empty:
                     try:
-                        values[slot.argument] = slot.decode(value)
+                        values[name] = decode(value)
                     except ValueError as error:
-                        faults += text_faults(error, (source, slot.key))
+                        faults += text_faults(error, (source, key))
                     continue
             default = slot.missing()
             if default is not MISSING:
-                values[slot.argument] = default
+                values[name] = default
             elif slot.field.required:
-                faults.append(Fault((source, slot.key), REQUIRED))
+                faults.append(Fault((source, key), REQUIRED))
         if known is not None:
             faults += [Fault((source, name), UNKNOWN) for name in data if name not in known]
         if faults:

@@ -14,6 +14,7 @@ import msgspec
 from msgspec import Struct
 
 from erlen.errors import ConfigurationError, Mistake
+from erlen.schema.faults import model_faults
 from erlen.schema.hints import place_of
 from erlen.schema.model import NOTHINGS, UNIONS, fields_of, kind_of, members_of, type_name, unwrap
 
@@ -129,7 +130,9 @@ def _of_pydantic(model: Any) -> Projection:
             try:
                 value = model.model_validate(value, from_attributes=True)
             except ValueError as error:
-                raise Unfit(value, model, error) from error
+                raise Unfit(
+                    value, model, "; ".join(f"{'.'.join(map(str, fault.location))}: {fault.message}" for fault in model_faults(error, ()))
+                ) from error
         return msgspec.Raw(dump(value, by_alias=True))
 
     return Projection(project, (model,))

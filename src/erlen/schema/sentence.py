@@ -87,7 +87,7 @@ _KNOWN = {
     "Invalid RFC3339 encoded datetime": "Expected a date and time such as 2026-11-30T14:00:00Z.",
     "Invalid RFC3339 encoded time": "Expected a time such as 14:00:00.",
     "Invalid ISO8601 duration": "Expected a duration such as P1DT2H30M.",
-    "Only units 'D', 'H', 'M', and 'S' are supported when parsing ISO8601 durations": "Expected a duration in days, hours, minutes, seconds.",
+    "Only units 'D', 'H', 'M', and 'S' are supported when parsing ISO8601 durations": "Expected a duration such as P1DT2H30M.",
     "Duration is out of range": "The duration is out of range.",
     "Timestamp is out of range": "The time is out of range.",
     "Invalid UUID": "Expected a UUID.",

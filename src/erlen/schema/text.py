@@ -88,7 +88,10 @@ def list_decoder(annotation: object) -> Callable[[Sequence[str]], object]:
     checks = _length_checks(member, "item")
 
     def decode_list(texts: Sequence[str]) -> object:
-        value = build(_each(texts, [decode] * len(texts)))
+        try:
+            value = build([decode(text) for text in texts])
+        except ValueError:
+            value = build(_each(texts, [decode] * len(texts)))
         for passes, message in checks:
             if not passes(value):
                 raise ValueError(message)

@@ -23,7 +23,7 @@ __all__ = ["Proxies"]
 class Proxies:
     """The trusted proxies, and the client as they saw it.
 
-    With no trusted proxy every answer is the connection's own.
+    With no trusted proxy every answer is the connection's own, and the prefix empty.
 
     Args:
         trusted: `TRUSTED_PROXIES`: addresses and networks (`10.0.0.0/8`); `unix` for whoever connects over the Unix socket; `*`
@@ -71,10 +71,10 @@ class Proxies:
         return self._said(request, "host") or request.wire_host
 
     def prefix(self, request: Request) -> str:
-        """Return the path under which the client sees this application: `X-Forwarded-Prefix`, then the mount path."""
+        """Return the path that the proxy takes off, from `X-Forwarded-Prefix`, without a slash at its end; usually empty."""
         # RFC 7239 has no parameter for it, and reading the other family's would mix them.
         prefix = self._said(request, "prefix").rstrip("/") if self._header == "x-forwarded" else ""
-        return prefix + request.mount_path if _PREFIX(prefix) else request.mount_path
+        return prefix if _PREFIX(prefix) else ""
 
     def request_id(self, request: Request) -> str | None:
         """Return `X-Request-ID` from a trusted proxy, when it is 1 to 128 letters, digits, dots, underscores and hyphens."""

@@ -1,1 +1,1 @@
-
+"""Starting a server: granian, and uvicorn as the second engine."""

@@ -1,0 +1,73 @@
+"""Where a server listens, checked before it is started: servers report a taken port badly, or not at all."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import stat
+from pathlib import Path
+
+from erlen.errors import ConfigurationError, Mistake
+
+__all__ = ["check_address", "check_socket_path"]
+
+
+def check_address(host: str, port: int) -> None:
+    """Make sure that `host` and `port` can be listened on.
+
+    Raises:
+        ConfigurationError: if the port is taken, reserved or out of range, or the host is none of this machine's.
+    """
+    if not 0 < port < 65536:
+        raise ConfigurationError(Mistake(f"{port} is not a port.", fix="Choose one from 1 to 65535, such as --port 8000."))
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+    except OSError as error:
+        mistake = Mistake(f"{host!r} is no host of this machine: {error.strerror}.", fix="Use 127.0.0.1, or 0.0.0.0 for all addresses.")
+        raise ConfigurationError(mistake) from None
+    with socket.socket(family, kind, protocol) as probe:
+        if os.name == "posix":
+            # As servers do: connections that are closing do not count. Without SO_REUSEPORT, with which granian would share the
+            # port of another granian without a word.
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(address)
+        except OSError as error:
+            raise ConfigurationError(_describe(host, port, error)) from None
+
+
+def check_socket_path(path: Path) -> None:
+    """Make sure that a Unix socket can be made at `path`; remove what a server that died left there.
+
+    Raises:
+        ConfigurationError: if a server listens there, the path is another kind of file, or its folder does not exist.
+    """
+    if not path.parent.is_dir():
+        raise ConfigurationError(Mistake(f"There is no folder {path.parent} for the socket.", fix="Make it, or choose another path."))
+    try:
+        mode = path.lstat().st_mode
+    except FileNotFoundError:
+        return
+    if not stat.S_ISSOCK(mode):
+        raise ConfigurationError(Mistake(f"{path} is there and is no socket.", fix="Choose another path for the socket."))
+    with socket.socket(socket.AF_UNIX) as probe:
+        probe.settimeout(1)
+        try:
+            probe.connect(str(path))
+        except ConnectionRefusedError:
+            path.unlink()
+            return
+        except OSError as error:
+            raise ConfigurationError(Mistake(f"The socket {path} cannot be used: {error.strerror}.", fix="Choose another path.")) from None
+    raise ConfigurationError(Mistake(f"Another server listens on {path}.", fix="Stop it, or choose another path for the socket."))
+
+
+def _describe(host: str, port: int, error: OSError) -> Mistake:
+    if error.errno == errno.EADDRINUSE:
+        return Mistake(f"Port {port} on {host} is taken by another program.", fix=f"Stop it, or choose another port: --port {port + 1}.")
+    if error.errno == errno.EACCES:
+        return Mistake(f"Port {port} needs the rights of an administrator.", fix="Choose one from 1024 on, and let a proxy serve 443.")
+    if error.errno == errno.EADDRNOTAVAIL:
+        return Mistake(f"{host} is no address of this machine.", fix="Use 127.0.0.1, or 0.0.0.0 for all addresses.")
+    return Mistake(f"{host}:{port} cannot be listened on: {error.strerror}.", fix="Choose another host or port.")

@@ -1,0 +1,128 @@
+"""Serving with granian, behind three functions so that another engine can take its place."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from functools import partial
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from erlen.errors import ConfigurationError, Mistake
+from erlen.server.address import check_address, check_socket_path
+from erlen.server.worker import Door, load
+
+__all__ = ["available", "describe", "serve"]
+
+ACCESS_LOG = (
+    'time="%(time)s" method=%(method)s path=%(path)r query=%(query_string)r status=%(status)d duration_ms=%(dt_ms).1f '
+    "client=%(addr)s protocol=%(protocol)s"
+)
+
+# Hyper reads a head into a buffer of this size and answers 431 when it is full; granian's own default is 400 KiB.
+HEAD_SIZE = 128 * 1024
+
+
+def available() -> bool:
+    """Return whether granian is installed."""
+    return find_spec("granian") is not None
+
+
+def describe() -> str:
+    """Return the engine's name and version, for messages."""
+    from granian import __version__
+
+    return f"granian {__version__}"
+
+
+def serve(
+    target: str | None,
+    *,
+    door: Door = "rsgi",
+    host: str = "127.0.0.1",
+    port: int = 8000,
+    uds: Path | None = None,
+    workers: int = 1,
+    threads: int = 16,
+    access_log: bool = False,
+    kill_timeout: int = 30,
+    respawn: bool = True,
+    tls_certificate: Path | None = None,
+    tls_key: Path | None = None,
+    log_level: str = "warning",
+    folder: Path | None = None,
+) -> None:
+    """Serve an application until a signal ends it (SIGTERM, SIGINT); SIGHUP replaces the workers one by one.
+
+    Args:
+        target: the application, as `load_app` takes it; each worker imports and freezes it for itself.
+        door: the interface.
+        uds: the path of a Unix socket, instead of host and port.
+        workers: processes.
+        threads: of a worker of the WSGI door; on the others the site has its own.
+        access_log: write a line for each request.
+        kill_timeout: the seconds that a worker has to finish its requests before it is killed.
+        respawn: replace a worker that dies.
+        tls_certificate, tls_key: PEM files; both, or neither.
+        log_level: of the server's own messages.
+        folder: where the application is looked for; the current folder by default.
+
+    Raises:
+        ConfigurationError: if the address cannot be listened on.
+    """
+    from granian import Granian
+    from granian.constants import HTTPModes, Interfaces, Loops, RuntimeModes, TaskImpl
+    from granian.http import HTTP1Settings, HTTP2Settings
+    from granian.log import LogLevels
+
+    if (tls_certificate is None) != (tls_key is None):
+        raise ConfigurationError(Mistake("TLS needs a certificate and its key.", fix="Give both --tls-certificate and --tls-key."))
+    if uds is not None:
+        check_socket_path(uds)
+    else:
+        check_address(host, port)
+
+    class Server(Granian):  # type: ignore[valid-type, misc]  # a different class on free-threaded builds
+        def signal_handler_interrupt(self, *args: Any, **kwargs: Any) -> None:
+            if door == "wsgi":
+                _tell(self.wrks)
+            super().signal_handler_interrupt(*args, **kwargs)
+
+    settings: dict[str, Any] = {"blocking_threads": threads} if door == "wsgi" else {}
+    server = Server(
+        "erlen",
+        address=host,
+        port=port,
+        uds=uds,
+        interface=Interfaces(door),
+        workers=workers,
+        runtime_mode=RuntimeModes.auto,
+        loop=Loops.uvloop if find_spec("uvloop") is not None else Loops.asyncio,
+        # Only this one gives each request a Context of its own.
+        task_impl=TaskImpl.asyncio,
+        http=HTTPModes.http1 if tls_certificate is None else HTTPModes.auto,
+        websockets=False,
+        http1_settings=HTTP1Settings(max_buffer_size=HEAD_SIZE),
+        http2_settings=HTTP2Settings(max_headers_size=HEAD_SIZE, keep_alive_interval=30_000),
+        log_level=LogLevels(log_level),
+        log_access=access_log,
+        # `%r` keeps line breaks in a path out of the log (OWASP ASVS 5.0 V16.4.1).
+        log_access_format=ACCESS_LOG,
+        ssl_cert=tls_certificate,
+        ssl_key=tls_key,
+        respawn_failed_workers=respawn,
+        workers_kill_timeout=kill_timeout,
+        **settings,
+    )
+    server.serve(target_loader=partial(load, target, door, str(folder or Path.cwd())), wrap_loader=False)
+
+
+def _tell(workers: list[Any]) -> None:
+    if sys.platform == "win32":
+        return
+    for worker in workers:
+        pid = getattr(worker.inner, "pid", None)  # threads, on free-threaded builds, have none
+        if pid is not None and worker.is_alive():
+            os.kill(pid, signal.SIGUSR1)

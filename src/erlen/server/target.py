@@ -1,0 +1,229 @@
+"""Finding the application: the same rule for the command line, the workers and the test client."""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+
+from erlen.errors import ConfigurationError, Mistake
+
+__all__ = ["Target", "find_target", "load_app"]
+
+FILES = ("app.py", "main.py")
+VARIABLE = "ERLEN_APP"
+
+
+class Target:
+    """Where an application is: the folder that goes on the import path, a module, and a name in it (with dots)."""
+
+    __slots__ = ("attribute", "folder", "module", "source")
+
+    def __init__(self, folder: Path, module: str, attribute: str, source: str) -> None:
+        self.folder = folder
+        self.module = module
+        self.attribute = attribute
+        self.source = source
+        """What led here, for messages."""
+
+    def __str__(self) -> str:
+        return f"{self.module}:{self.attribute}"
+
+    def __repr__(self) -> str:
+        return f"<Target {self} in {self.folder}>"
+
+
+def load_app(spec: str | None = None, *, folder: str | os.PathLike[str] | None = None) -> object:
+    """Find and import the application.
+
+    Args:
+        spec: `package.module:name`, `path/to/file.py[:name]`, or None to look for it (see `find_target`).
+        folder: where to look, the current one by default; it goes on the import path.
+
+    Raises:
+        ConfigurationError: if nothing is found (saying where it was looked for) or the name is not in the module. What the
+            module itself raises while it is imported is passed on.
+    """
+    target = find_target(spec, folder=folder)
+    path = str(target.folder)
+    if path not in sys.path:
+        sys.path.insert(0, path)
+    module = _import(target)
+    found: object = module
+    for name in target.attribute.split("."):
+        if not hasattr(found, name):
+            raise ConfigurationError(
+                Mistake(
+                    f"There is no {target.attribute!r} in {target.module}.",
+                    where=str(getattr(module, "__file__", None) or target.folder),
+                    fix=f"Name the application there `{target.attribute}`, or say which it is: {_example(target, module)}",
+                )
+            )
+        found = getattr(found, name)
+    return found
+
+
+def find_target(spec: str | None = None, *, folder: str | os.PathLike[str] | None = None) -> Target:
+    """Find out where the application is, without importing it.
+
+    Without `spec`: the variable `ERLEN_APP`; then `[tool.erlen] app` in the `pyproject.toml` of the folder; then `app.py`, `main.py`,
+    or the only package with an `app.py`, `main.py` or an `app` in its `__init__.py`.
+
+    Raises:
+        ConfigurationError: if there is none, or more than one package might be meant.
+    """
+    here = Path(folder or ".").resolve()
+    if spec:
+        return _parse(spec, here, "the command line")
+    from_variable = os.environ.get(VARIABLE)
+    if from_variable:
+        return _parse(from_variable, here, VARIABLE)
+    from_project = _project_setting(here)
+    if from_project:
+        return _parse(from_project, here, "[tool.erlen] in pyproject.toml")
+    for name in FILES:
+        if (here / name).is_file():
+            return Target(here, name.removesuffix(".py"), "app", name)
+    packages = _packages(here)
+    if len(packages) == 1:
+        return packages[0]
+    if packages:
+        raise ConfigurationError(
+            Mistake(
+                f"More than one package in {here} might be the application: {', '.join(sorted(str(target) for target in packages))}.",
+                fix=f'Say which: erlen run {packages[0]}, or app = "{packages[0]}" under [tool.erlen] in pyproject.toml.',
+            )
+        )
+    raise ConfigurationError(
+        Mistake(
+            f"No application was found. Looked for the variable {VARIABLE}, [tool.erlen] app in pyproject.toml, "
+            f"{', '.join(FILES)}, and a package with `app`, in {here}.",
+            fix="Go to the folder of your application, or say where it is: erlen run path/to/file.py, erlen run package.module:app.",
+        )
+    )
+
+
+def _parse(spec: str, here: Path, source: str) -> Target:
+    # A drive letter is no module: `C:\site\app.py:app`.
+    head, colon, attribute = spec.rpartition(":")
+    if not colon or "/" in attribute or "\\" in attribute:
+        head, attribute = spec, ""
+    attribute = attribute or "app"
+    if head.endswith(".py") or "/" in head or "\\" in head:
+        return _from_path((here / head).resolve(), attribute, source)
+    if not all(part.isidentifier() for part in (*head.split("."), *attribute.split("."))):
+        raise ConfigurationError(
+            Mistake(f"{spec!r} (from {source}) says no application.", fix="Write package.module:name, or path/to/file.py:name.")
+        )
+    return Target(here, head, attribute, source)
+
+
+def _from_path(path: Path, attribute: str, source: str) -> Target:
+    if path.is_dir():
+        for name in (*FILES, "__init__.py"):
+            if (path / name).is_file():
+                path = path / name
+                break
+    if not path.is_file():
+        raise ConfigurationError(Mistake(f"There is no file {path} (from {source}).", fix="Check the path of the application."))
+    if not path.stem.isidentifier():
+        raise ConfigurationError(
+            Mistake(f"{path.name} cannot be imported: {path.stem!r} is not a Python name.", fix="Rename the file with letters and digits.")
+        )
+    parts = [] if path.stem == "__init__" else [path.stem]
+    folder = path.parent
+    while (folder / "__init__.py").is_file():
+        parts.insert(0, folder.name)
+        folder = folder.parent
+    return Target(folder, ".".join(parts), attribute, source)
+
+
+def _project_setting(here: Path) -> str | None:
+    file = here / "pyproject.toml"
+    if not file.is_file():
+        return None
+    import tomllib
+
+    try:
+        content = tomllib.loads(file.read_text("utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigurationError(Mistake("pyproject.toml cannot be read.", where=str(file), fix=str(error))) from None
+    setting = content.get("tool", {}).get("erlen", {}).get("app")
+    if setting is not None and not isinstance(setting, str):
+        raise ConfigurationError(Mistake("`app` under [tool.erlen] is no text.", where=str(file), fix='Write app = "package.module:app".'))
+    return setting
+
+
+def _packages(here: Path) -> list[Target]:
+    found = []
+    for package in sorted(here.iterdir()):
+        if not ((package / "__init__.py").is_file() and package.name.isidentifier()):
+            continue
+        for name in FILES:
+            if (package / name).is_file():
+                found.append(Target(here, f"{package.name}.{name.removesuffix('.py')}", "app", f"{package.name}/{name}"))
+                break
+        else:
+            if _binds_app((package / "__init__.py").read_text("utf-8", "replace")):
+                found.append(Target(here, package.name, "app", f"{package.name}/__init__.py"))
+    return found
+
+
+def _binds_app(source: str) -> bool:
+    # Read, not run: looking for the application must not import packages that have nothing to do with it.
+    import ast
+
+    try:
+        tree = ast.parse(source)
+    except SyntaxError:
+        return False
+    for node in tree.body:
+        if isinstance(node, (ast.Assign, ast.AnnAssign)):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            if any(isinstance(target, ast.Name) and target.id == "app" for target in targets):
+                return True
+        elif isinstance(node, (ast.Import, ast.ImportFrom)) and any((alias.asname or alias.name) == "app" for alias in node.names):
+            return True
+    return False
+
+
+def _import(target: Target) -> ModuleType:
+    main = _main_module(target)
+    if main is not None:
+        return main
+    try:
+        return import_module(target.module)
+    except ModuleNotFoundError as error:
+        if error.name is not None and (target.module == error.name or target.module.startswith(error.name + ".")):
+            raise ConfigurationError(
+                Mistake(
+                    f"There is no module {error.name!r} (from {target.source}).",
+                    where=str(target.folder),
+                    fix="Check the name, and that the command runs in the folder that has it.",
+                )
+            ) from None
+        raise
+
+
+def _main_module(target: Target) -> ModuleType | None:
+    """The running program, if it is the module looked for: imported again by name, it would be a second application."""
+    if target.module in sys.modules:
+        return sys.modules[target.module]
+    wanted = target.folder.joinpath(*target.module.split("."))
+    for name in ("__main__", "__mp_main__"):
+        module = sys.modules.get(name)
+        file = getattr(module, "__file__", None)
+        if module is not None and file and Path(file).resolve() in (wanted.with_suffix(".py"), wanted / "__init__.py"):
+            sys.modules[target.module] = module
+            return module
+    return None
+
+
+def _example(target: Target, module: ModuleType) -> str:
+    # The likeliest name: something of the module's that can serve.
+    for name, value in vars(module).items():
+        if not name.startswith("_") and hasattr(value, "__rsgi__"):
+            return f"{target.module}:{name}"
+    return f"{target.module}:name"
