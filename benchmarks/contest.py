@@ -58,8 +58,8 @@ class Scenario(NamedTuple):
         return "POST" if self.body else "GET"
 
 
-def _erlen(name: str, title: str, server: Server) -> Contestant:
-    return Contestant(name, title, "erlen", server, "erlen_app", "erlen_hello")
+def _erlen(name: str, title: str, server: Server, stem: str = "erlen") -> Contestant:
+    return Contestant(name, title, "erlen", server, f"{stem}_app", f"{stem}_hello")
 
 
 def _peer(name: str, title: str, server: Server, stem: str, middleware: str = "") -> Contestant:
@@ -72,7 +72,7 @@ CONTESTANTS: tuple[Contestant, ...] = (
     Contestant("bare_asgi_granian", "*bare ASGI / granian*", "bare", "granian-asgi", "bare_asgi"),
     Contestant("bare_asgi_uvicorn", "*bare ASGI / uvicorn*", "bare", "uvicorn", "bare_asgi"),
     _erlen("erlen_rsgi", "**Erlen, RSGI door** / granian", "granian-rsgi"),
-    _erlen("erlen_wsgi", "**Erlen, WSGI door** / granian", "granian-wsgi"),
+    _erlen("erlen_wsgi", "**Erlen, WSGI door, all `def`** / granian", "granian-wsgi", "erlen_def"),
     _erlen("erlen_asgi_granian", "**Erlen, ASGI door** / granian", "granian-asgi"),
     _erlen("erlen_asgi_uvicorn", "**Erlen, ASGI door** / uvicorn", "uvicorn"),
     _peer("blacksheep_granian", "BlackSheep / granian", "granian-asgi", "blacksheep"),

@@ -73,8 +73,7 @@ async def _calls_of(scenario: Scenario, door: str) -> tuple[Call, Call]:
     """Return one request to Erlen and one to the bare handler, both warm."""
     import importlib
 
-    from benchmarks.apps.erlen_app import app
-
+    app = importlib.import_module(f"benchmarks.apps.{'erlen_def_app' if door == 'wsgi' else 'erlen_app'}").app
     bare = importlib.import_module(f"benchmarks.apps.bare_{door}").app
     stand_in = {"rsgi": _rsgi, "asgi": _asgi, "wsgi": _wsgi}[door]
     if door == "rsgi" and hasattr(app, "__rsgi_init__"):
@@ -135,7 +134,7 @@ class _Watch:
         path = code.co_filename
         if not self.seeing or event != "call" or path == __file__ or "asyncio" in path:
             return
-        if path.endswith("erlen_app.py") and self.before < 0:
+        if path.endswith(("erlen_app.py", "erlen_def_app.py")) and self.before < 0:
             self.before, self.depth = len(self.names), _depth(frame)
         self.names.append(f"{_short(path)}:{code.co_firstlineno} {code.co_qualname}")
 

@@ -1,7 +1,7 @@
 """Measure Erlen beside bare servers and its peers: `python3 benchmarks/run.py`.
 
 Makes its own virtual environment, then for each scenario lets every contestant run once a round, in turn, on core 0, with the load on
-core 1. Writes `results/<date>.json` and `RESULTS.md`. See README.md beside this file for how to read them.
+core 1. Writes `results/<date>.json` and `RESULTS.md`; a run of a part only prints. README.md beside this file says how to read them.
 """
 
 from __future__ import annotations
@@ -35,12 +35,13 @@ def main() -> None:
     from benchmarks.record import Record
     from benchmarks.report import render
 
-    if options.report is not None:
-        record = Record.load(options.report)
-    else:
-        record = _measure(options)
-        print(f"\nwrote {record.save(HERE / 'results').relative_to(HERE.parent)}")
+    record = Record.load(options.report) if options.report is not None else _measure(options)
     text = render(record)
+    if options.only or options.scenario:
+        print(f"\n{text}")
+        return
+    if options.report is None:
+        print(f"\nwrote {record.save(HERE / 'results').relative_to(HERE.parent)}")
     (HERE / "RESULTS.md").write_text(text)
     print(f"wrote benchmarks/RESULTS.md\n\n{text[text.index('## Targets') :]}")
 

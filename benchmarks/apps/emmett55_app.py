@@ -59,4 +59,4 @@ def hello_sync() -> dict[str, str]:
 
 for number in range(ROUTE_PAIRS):
     app.route(f"/page{number}", name=f"page{number}", methods="get", output="str")(plain)
-    app.route(f"/resource{number}/<int:id>", name=f"resource{number}", methods="get")(read_item)
+    app.route(f"/resource{number}/<int:id>", name=f"resource{number}", methods="get")(service.json(read_item))

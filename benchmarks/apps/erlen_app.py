@@ -1,4 +1,4 @@
-"""Erlen: one object for the RSGI, ASGI and WSGI doors, every default protection on."""
+"""Erlen: one object for the RSGI and ASGI doors. Every default protection is on."""
 
 from __future__ import annotations
 

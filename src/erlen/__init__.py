@@ -17,8 +17,11 @@ if TYPE_CHECKING:
     from erlen.app.link import url_for as url_for
     from erlen.app.plugin import Plugin as Plugin
     from erlen.app.plugin import Setup as Setup
+    from erlen.app.policies import ETags as ETags
+    from erlen.app.policies import HttpsRedirect as HttpsRedirect
     from erlen.app.routes import CallNext as CallNext
     from erlen.app.routes import Middleware as Middleware
+    from erlen.app.routes import Policy as Policy
     from erlen.app.settings import Settings as Settings
     from erlen.app.site import Site as Site
     from erlen.binding.marker import Body as Body
@@ -63,6 +66,9 @@ if TYPE_CHECKING:
     from erlen.http.url import URL as URL
     from erlen.security.cors import Cors as Cors
     from erlen.security.redirect import safe_redirect as safe_redirect
+    from erlen.security.signing import BadSignature as BadSignature
+    from erlen.security.signing import SignatureExpired as SignatureExpired
+    from erlen.security.signing import Signer as Signer
 
 __version__ = "0.1.0.dev0"
 
@@ -72,7 +78,8 @@ _ROOMS = {
     "erlen.app.blueprint": "Blueprint",
     "erlen.app.link": "flash redirect url_for",
     "erlen.app.plugin": "Plugin Setup",
-    "erlen.app.routes": "CallNext Middleware",
+    "erlen.app.policies": "ETags HttpsRedirect",
+    "erlen.app.routes": "CallNext Middleware Policy",
     "erlen.app.settings": "Settings",
     "erlen.app.site": "Site",
     "erlen.binding.marker": "Body Cookie Depends File Form Header Path Query",
@@ -91,6 +98,7 @@ _ROOMS = {
     "erlen.http.url": "URL",
     "erlen.security.cors": "Cors",
     "erlen.security.redirect": "safe_redirect",
+    "erlen.security.signing": "BadSignature SignatureExpired Signer",
 }
 _HOME = {name: room for room, names in _ROOMS.items() for name in names.split()}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import os
 import signal
@@ -45,7 +46,8 @@ class Server:
                 else:
                     time.sleep(part)
             if half_close:
-                connection.shutdown(socket.SHUT_WR)
+                with contextlib.suppress(OSError):  # the server has closed already
+                    connection.shutdown(socket.SHUT_WR)
             return read_to_end(connection, wait)
 
     def get(self, path: str, *fields: str, method: str = "GET", body: bytes = b"", wait: float = 3.0) -> Answer:

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from erlen.doors.mount import MountedLifespan, asgi_endpoint, wsgi_endpoint
 from erlen.http.limits import Limits
+from tests.doors.mounted_apps import flask_app, plain_asgi, plain_wsgi, starlette_app
 from tests.doors.small_site import ENDPOINTS, LOOP_ENDPOINTS, THREADED, SmallSite
 
-LIMITS = Limits(body_size=100_000, body_timeout=0.7, header_size=4096, target_size=2048)
+LIMITS = Limits(body_size=100_000, body_timeout=0.3, header_size=4096, target_size=2048)
 
 
 def __getattr__(name: str) -> object:
-    site = SmallSite({**ENDPOINTS, **LOOP_ENDPOINTS}, THREADED, LIMITS)
+    legacy = {"/flask": wsgi_endpoint(flask_app(), "/flask"), "/wsgi": wsgi_endpoint(plain_wsgi, "/wsgi")}
+    starlette = starlette_app()
+    lifespan = MountedLifespan(starlette)
+    other = {"/starlette": asgi_endpoint(starlette, "/starlette", lifespan), "/asgi": asgi_endpoint(plain_asgi, "/asgi")}
+    site = SmallSite({**ENDPOINTS, **LOOP_ENDPOINTS}, THREADED, LIMITS, other, legacy)
+    site.lifespans.append(lifespan)
     if name == "rsgi":
         from erlen.doors.rsgi import RsgiDoor
 
@@ -21,5 +28,5 @@ def __getattr__(name: str) -> object:
     if name == "wsgi":
         from erlen.doors.wsgi import WsgiDoor
 
-        return WsgiDoor(SmallSite(ENDPOINTS, THREADED, LIMITS))
+        return WsgiDoor(SmallSite(ENDPOINTS, THREADED, LIMITS, None, legacy))
     raise AttributeError(name)

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextvars import ContextVar
 
 from erlen.doors.draining import Draining
+from erlen.doors.mount import MountedLifespan
 from erlen.doors.pool import BackgroundLoop, ThreadPool
 from erlen.errors import ErlenError, HTTPError
 from erlen.http.file import FileResponse
@@ -24,14 +25,23 @@ class SmallSite:
 
     trusts_proxies = False
 
-    def __init__(self, endpoints: dict[str, Endpoint], threaded: dict[str, Endpoint], limits: Limits | None = None) -> None:
+    def __init__(
+        self,
+        endpoints: dict[str, Endpoint],
+        threaded: dict[str, Endpoint],
+        limits: Limits | None = None,
+        mounts: dict[str, Endpoint] | None = None,
+        threaded_mounts: dict[str, Endpoint] | None = None,
+    ) -> None:
         self.endpoints = endpoints
+        self.mounts = mounts or {}
+        self.threaded_mounts = threaded_mounts or {}
+        self.lifespans: list[MountedLifespan] = []
         self.threaded = threaded
         self.limits = limits or Limits()
         self.pool = ThreadPool(4)
         self.background = BackgroundLoop()
         self.draining = Draining()
-        self.events: list[str] = []
 
     async def dispatch(self, request: Request) -> Response:
         active_request.set(request)
@@ -44,10 +54,11 @@ class SmallSite:
     async def _answer(self, request: Request, in_pool: bool) -> Response:
         try:
             _ = request.wire_host
-            endpoint = self.endpoints.get(request.path)
+            prefix = "/" + request.path.split("/")[1]
+            endpoint = self.endpoints.get(request.path) or self.mounts.get(prefix)
             if endpoint is not None:
                 response = await endpoint(request)
-            elif (endpoint := self.threaded.get(request.path)) is not None:
+            elif (endpoint := self.threaded.get(request.path) or self.threaded_mounts.get(prefix)) is not None:
                 response = await (self.pool.run(endpoint, request) if in_pool else endpoint(request))
             else:
                 raise HTTPError("nothing here", status=404)
@@ -66,9 +77,12 @@ class SmallSite:
         return [("x-content-type-options", "nosniff"), ("x-frame-options", "DENY"), *hsts]
 
     async def startup(self) -> None:
-        self.events.append("startup")
+        for lifespan in self.lifespans:
+            await lifespan.startup()
 
     async def shutdown(self) -> None:
+        for lifespan in self.lifespans:
+            await lifespan.shutdown()
         print("site has shut down", flush=True)
         self.pool.close()
         self.background.close()

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from uuid import UUID
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from erlen.routing import Converter, converter_for
@@ -58,6 +58,7 @@ def of(annotation: object) -> Converter:
     return converter
 
 
+@settings(max_examples=60)
 @given(data=st.data())
 @pytest.mark.parametrize(("annotation", "values"), VALUES, ids=lambda value: getattr(value, "__name__", ""))
 def test_parse_gives_back_what_format_was_given(annotation: object, values: st.SearchStrategy[Any], data: st.DataObject) -> None:
@@ -68,6 +69,7 @@ def test_parse_gives_back_what_format_was_given(annotation: object, values: st.S
     assert type(parsed) is type(value)
 
 
+@settings(max_examples=60)
 @given(st.text())
 @pytest.mark.parametrize("annotation", [annotation for annotation, _ in VALUES], ids=lambda value: getattr(value, "__name__", ""))
 def test_parse_raises_nothing_but_value_error(annotation: object, text: str) -> None:

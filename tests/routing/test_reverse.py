@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from uuid import UUID
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from erlen.routing import Converter, Converters, HostPattern, Pattern, Router, URLMap
@@ -225,6 +225,7 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
 
 @pytest.mark.parametrize("template", ["/a/{x:%s}", "/{y}/pre{x:%s}"])
 @pytest.mark.parametrize("kind", VALUES)
+@settings(max_examples=40)
 @given(data=st.data())
 def test_what_is_built_is_matched(kind: str, template: str, data: st.DataObject) -> None:
     if kind == "path" and "pre" in template:

@@ -75,6 +75,12 @@ def test_no_match(path: str) -> None:
     assert router_of("/a/{s}", "/c/{s}/").match(path) is None
 
 
+def test_the_deepest_parameter_takes_no_slash() -> None:
+    router = router_of("/a/{s}")
+    assert router.match("/a/x/y") is None
+    assert router.match("/a/x/y/z") is None
+
+
 def test_path_traversal_by_dot_segments_never_matches() -> None:
     router = router_of("/files/{p:path}", "/u/{s}", "/u/{s}/edit")
     for path in ("/files/../../etc/passwd", "/files/a/..", "/files/.", "/files/./x", "/u/..", "/u/.", "/u/../edit"):

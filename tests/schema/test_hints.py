@@ -27,7 +27,8 @@ class Item(Struct):
 
 
 def test_module_names_and_annotated_are_kept() -> None:
-    def handler(item: Item, title: Short, count: int = 1) -> list[Item]: ...
+    def handler(item: Item, title: Short, count: int = 1) -> list[Item]:
+        return [item]
 
     assert hints_of(handler) == {"item": Item, "title": Short, "count": int, "return": list[Item]}
 

@@ -137,7 +137,7 @@ def test_dataclass_attrs_and_pydantic_fields(model: object, names: list[str]) ->
 def test_aliases_and_keys_and_tuples() -> None:
     assert fields_of(Pyd)[0].encoded_name == "Name"
     assert [(field.name, field.required) for field in fields_of(Keys)] == [("name", True), ("size", False)]
-    assert unwrap(fields_of(Keys)[1].annotation) is int
+    assert fields_of(Keys)[1].annotation is int
     assert [(field.name, field.required) for field in fields_of(Point)] == [("x", True), ("y", False)]
 
 
@@ -146,9 +146,14 @@ def test_what_is_no_model_is_refused() -> None:
         fields_of(list[int])
 
 
+def test_wrappers_are_seen_through() -> None:
+    assert unwrap(Annotated[typing.Final[UserId], "x"]) is int
+    assert unwrap(None) is type(None)
+
+
 def test_unions_are_flattened() -> None:
     inner = Annotated[int | None, "x"]
-    assert members_of(str | inner) == (str, int, None.__class__)  # type: ignore[operator]
+    assert members_of(str | inner) == (str, int, None.__class__)
     assert members_of(int) == (int,)
 
 

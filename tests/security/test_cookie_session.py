@@ -168,7 +168,7 @@ VALUES = st.dictionaries(
 )
 
 
-@settings(max_examples=40)
+@settings(max_examples=30)
 @given(data=VALUES.filter(bool))
 @BOTH
 def test_round_trip(visit: Any, sessions: CookieSessions, data: dict[str, Any]) -> None:

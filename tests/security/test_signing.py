@@ -113,7 +113,7 @@ def test_compression_shortens_only_where_it_helps() -> None:
 
 def test_decompression_bomb() -> None:
     """Even with a leaked key a token does not unpack without bound."""
-    body = urlsafe_b64encode(b"z" + zlib.compress(b"a" * 50_000_000)).rstrip(b"=")
+    body = urlsafe_b64encode(b"z" + zlib.compress(b"a" * 5_000_000)).rstrip(b"=")
     engine = SIGNER._engine("p")
     assert isinstance(engine, Engine)
     token = engine.sign(body + b".%x" % 1_800_000_000).decode()

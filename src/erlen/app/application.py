@@ -55,6 +55,7 @@ class App(Routes):
         self.plugins: list[tuple[Plugin, str]] = []
         self.providers = Providers()
         self.converters = Converters()
+        self.encoders: dict[type, Callable[[Any], Any]] = {}
         self.steps: list[Callable[..., Any] | tuple[Callable[[], Any] | None, Callable[[], Any] | None]] = []
         self._site: Site | None = None
         # Servers tell ASGI from WSGI by looking whether `app.__call__` is a coroutine function; what they call is the class's.
@@ -93,6 +94,16 @@ class App(Routes):
             self.providers.by_type[kind] = Dependency(_once(provider), True, threaded)
         else:
             self.providers.by_type[kind] = Dependency(provider, True, threaded)
+
+    def encoder(self, kind: type) -> Callable[[AnyHandler], AnyHandler]:
+        """Let handlers return `kind`: the decorated function makes a response of it, or anything else that can be answered."""
+        self._check_open()
+
+        def register(function: AnyHandler) -> AnyHandler:
+            self.encoders[kind] = function
+            return function
+
+        return register
 
     def register_converter(self, name: str, converter: Converter) -> None:
         """Add a converter for path parameters: `{colour:hex}`."""

@@ -28,7 +28,10 @@ Call: TypeAlias = Callable[[Request], Coroutine[Any, Any, Response]]
 
 
 class Crossing(Protocol):
-    """The ways between the colours that the site offers."""
+    """The ways between the colours that the site offers to the pipeline of one colour."""
+
+    @property
+    def colour(self) -> Colour: ...
 
     def to_thread(self, call: Call, request: Request) -> Awaitable[Response]:
         """Run thread-coloured code from the loop."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from msgspec import Struct
@@ -13,13 +14,12 @@ from erlen.http.request import Request, active_request
 from erlen.http.response import RedirectResponse, Response
 from erlen.routing.pattern import HostPattern
 from erlen.routing.tree import Router
+from erlen.security.hosts import host_name
 
 if TYPE_CHECKING:
     from erlen.app.problems import Problems
+    from erlen.app.site import Site
     from erlen.http.compression import Compression
-    from erlen.security.csrf import CsrfPolicy
-    from erlen.security.hosts import HostPolicy
-    from erlen.security.proxies import Proxies
 
 __all__ = ["BoundRoute", "Methods", "Pipeline", "Wrap"]
 
@@ -43,68 +43,51 @@ class BoundRoute(Struct, frozen=True, eq=False):
 
 
 class Methods(dict[str, BoundRoute]):
-    """What answers at one path, by method; other methods get 405, OPTIONS lists them, HEAD follows GET."""
+    """What answers at one path, by method."""
 
-    def __init__(self, missing: Callable[[Methods], BoundRoute]) -> None:
-        super().__init__()
-        self._missing = missing
-        self._answer: BoundRoute | None = None
-        self.any: BoundRoute | None = None
-        """Answers every method: a mounted application."""
-
-    def __missing__(self, method: str) -> BoundRoute:
-        if self.any is not None:
-            return self.any
-        if self._answer is None:
-            self._answer = self._missing(self)
-        return self._answer
-
-    @property
-    def allowed(self) -> list[str]:
-        """The methods that may be used here, OPTIONS included."""
-        return sorted({*self, "OPTIONS"})
-
-    @property
-    def slashes(self) -> str:
-        """The slash policy of what is here."""
-        route = self.any or next(iter(self.values()), None)
-        return "redirect" if route is None else route.slashes
+    any: BoundRoute | None = None
+    """Answers every method that is not there: a mounted application."""
 
 
 class Pipeline:
     """One compiled way for requests, on the loop or in a thread."""
 
-    def __init__(
-        self,
-        *,
-        router: Router[Methods],
-        host_routers: Sequence[tuple[HostPattern, Router[Methods]]],
-        wrap: Wrap,
-        on_error: OnError,
-        hosts: HostPolicy,
-        proxies: Proxies,
-        csrf: CsrfPolicy | None,
-        problems: Problems,
-        compression: Compression | None,
-        limits: Limits,
-        apply_nonce: Callable[[Request, Response], None],
-    ) -> None:
-        self.router = router
-        self.host_routers = tuple(host_routers)
-        # Without routes of their own host a path without parameters needs one look-up.
-        self.static: Mapping[str, Methods] = {} if host_routers else router.static
+    def __init__(self, site: Site, *, wrap: Wrap, on_error: OnError, problems: Problems) -> None:
+        self.router: Router[Methods] = Router(self._new_methods)
+        self.host_routers: list[tuple[HostPattern, Router[Methods]]] = []
+        # With routes of their own host the host is looked at first; without, a path without parameters needs one look-up.
+        self.static: Mapping[str, Methods] = self.router.static
         self.wrap = wrap
         self.on_error = on_error
-        self.hosts = hosts
-        self.known_hosts = hosts.known
-        self.proxies = proxies
-        self.proxied = proxies.enabled
-        self.csrf = csrf
         self.problems = problems
-        self.compression = compression
-        self.limits = limits
-        self.apply_nonce = apply_nonce
-        self.not_found = self._methods(self._raise_not_found)
+        self.hosts = site.hosts
+        self.known_hosts = site.hosts.known
+        self.proxies = site.proxies
+        self.proxied = site.proxies.enabled
+        self.csrf = site.protections.csrf
+        self.limits = site.limits
+        self.allow_nonce = site.allow_nonce
+        self.compresses = site.settings.compression
+        self.not_found = self._answering(_raise_not_found)
+
+    def router_for(self, host: HostPattern | None) -> Router[Methods]:
+        """Return the router of the routes of a host, or of those without one."""
+        if host is None:
+            return self.router
+        for pattern, router in self.host_routers:
+            if pattern.template == host.template:
+                return router
+        self.host_routers.append((host, Router(self._new_methods)))
+        return self.host_routers[-1][1]
+
+    def freeze(self) -> None:
+        """Make the routers ready; the fewer parameters a host has, the earlier it is tried."""
+        self.host_routers.sort(key=lambda pair: len(pair[0].names))
+        for _, router in self.host_routers:
+            router.freeze()
+        self.router.freeze()
+        if self.host_routers:
+            self.static = {}
 
     async def dispatch(self, request: Request) -> Response:
         """Answer a request. Never raises, except to pass on a cancellation."""
@@ -117,7 +100,8 @@ class Pipeline:
             methods = self.static.get(request.path)
             if methods is None:
                 methods = self._find(request)
-            route = request.route = methods[request.method]
+            route = methods.get(request.method) or methods.any or self._other_method(request, methods)
+            request.route = route
             on_error = route.on_error
             if route.csrf and request.method not in SAFE:
                 await self._check_origin(request)
@@ -128,9 +112,16 @@ class Pipeline:
             response = await on_error(request, error)
         if request.finishers is not None:
             response = self._finish(request, response)
-        if self.compression is not None and (len(response.body) >= self.compression.minimum_size or response.kind == "stream"):
+        if self.compresses and (len(response.body) >= MINIMUM_SIZE or response.kind == "stream"):
             response = self.compression.apply(request, response)
         return response
+
+    @cached_property
+    def compression(self) -> Compression:
+        """Made at the first response that is large enough: the libraries take a while to load."""
+        from erlen.http.compression import Compression
+
+        return Compression(MINIMUM_SIZE)
 
     def refuse(self, request: Request, error: HTTPError) -> Response:
         """Answer a request that a door refuses before it is dispatched."""
@@ -141,67 +132,73 @@ class Pipeline:
     # -- match --------------------------------------------------------------------------------------------------------------
 
     def _find(self, request: Request) -> Methods:
-        path = request.path
+        for router, values in self._routers(request):
+            found = self._match(router, request)
+            if found is not None:
+                request.params = (*values, *request.params)
+                return found
+        return self.not_found
+
+    def _routers(self, request: Request) -> Iterator[tuple[Router[Methods], tuple[object, ...]]]:
+        """Yield the routers that may answer this host, with the values of the host's parameters."""
         if self.host_routers:
-            name = request.host.rpartition(":")[0] or request.host if not request.host.endswith("]") else request.host
+            name = host_name(request.host)
             for pattern, router in self.host_routers:
                 values = pattern.match(name)
                 if values is not None:
-                    found = self._match(router, request, path)
-                    if found is not None:
-                        request.params = (*values, *request.params)
-                        return found
-        found = self._match(self.router, request, path)
-        return self.not_found if found is None else found
+                    yield router, values
+        yield self.router, ()
 
-    def _match(self, router: Router[Methods], request: Request, path: str) -> Methods | None:
-        found = router.match(path)
+    def _match(self, router: Router[Methods], request: Request) -> Methods | None:
+        found = router.match(request.path)
         if found is not None:
-            request.params = found[1]
-            return found[0]
-        # A path such as `//host/` must not become the target of a redirect.
-        other = None if path.startswith("//") else router.alternative(path)
-        if other is None:
-            return None
-        found = router.match(other)
-        if found is None:
+            methods, request.params = found
+            return methods
+        other = router.alternative(request.path)
+        found = None if other is None else router.match(other)
+        if other is None or found is None:
             return None
         methods, params = found
-        policy = methods.slashes
-        if policy == "strict":
-            return None
-        if policy == "ignore":
+        route = methods.any or next(iter(methods.values()))
+        if route.slashes == "redirect":
+            return self._answering(_redirect_to(other))
+        if route.slashes == "ignore":
             request.params = params
             return methods
-        return self._methods(_redirect_to(other))
+        return None
 
-    def _methods(self, call: Call) -> Methods:
-        wrapped = self.wrap(call)
-        methods = Methods(lambda _: route)
-        route = methods.any = BoundRoute("", "", (), self.limits, False, wrapped, self.on_error)
-        return methods
+    def _other_method(self, request: Request, methods: Methods) -> BoundRoute:
+        """Answer a method that the preferred route of a path does not have: another route of the path may have it."""
+        allowed = {"OPTIONS", *methods}
+        for router, values in self._routers(request):
+            for found, params in router.matches(request.path):
+                route = found.get(request.method) or found.any
+                if route is not None:
+                    request.params = (*values, *params)
+                    return route
+                allowed.update(found)
 
-    def new_methods(self) -> Methods:
-        """Return the empty methods of a path."""
-        return Methods(self._answer_other_methods)
-
-    def _answer_other_methods(self, methods: Methods) -> BoundRoute:
-        async def other_method(request: Request) -> Response:
+        async def refuse(request: Request) -> Response:
             if request.method == "OPTIONS":
-                return Response(b"", 204, {"allow": ", ".join(methods.allowed)})
-            raise MethodNotAllowed(methods.allowed, f"{request.method} is not allowed here.")
+                return Response(b"", 204, {"allow": ", ".join(sorted(allowed))})
+            raise MethodNotAllowed(allowed, f"{request.method} is not allowed here.")
 
         first = next(iter(methods.values()))
-        return BoundRoute(first.name, first.path, first.param_names, self.limits, False, self.wrap(other_method), first.on_error)
+        return BoundRoute(first.name, first.path, (), self.limits, False, self.wrap(refuse), first.on_error)
 
-    @staticmethod
-    async def _raise_not_found(request: Request) -> Response:
-        raise NotFound
+    def _answering(self, call: Call) -> Methods:
+        """Return methods of which each is answered by `call`, with the application's middleware around it."""
+        methods = Methods()
+        methods.any = BoundRoute("", "", (), self.limits, False, self.wrap(call), self.on_error)
+        return methods
+
+    def _new_methods(self) -> Methods:
+        return Methods()
 
     # -- check --------------------------------------------------------------------------------------------------------------
 
     async def _check_origin(self, request: Request) -> None:
-        if self.csrf is not None and not self.csrf.check(request):
+        if not self.csrf.check(request):
             await self.csrf.verify_token(request)
 
     # -- complete -----------------------------------------------------------------------------------------------------------
@@ -226,11 +223,17 @@ class Pipeline:
                 self.problems.report(request, error)
                 response = self.problems.render(request, error)
                 if request._nonce is not None:
-                    self.apply_nonce(request, response)
+                    self.allow_nonce(request, response)
         return response
 
 
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+MINIMUM_SIZE = 1024
+"""Of a body worth compressing, in bytes."""
+
+
+async def _raise_not_found(request: Request) -> Response:
+    raise NotFound
 
 
 def _redirect_to(path: str) -> Call:

@@ -50,6 +50,7 @@ class Setup:
         self.shutdown: list[Callable[[], Any]] = []
         self.checks: list[Callable[[Any], Sequence[Mistake]]] = []
         self.extensions: dict[str, Any] = {}
+        self.encoders: dict[type, Callable[[Any], Any]] = {}
 
     @property
     def routes(self) -> Routes:
@@ -71,6 +72,10 @@ class Setup:
     def resolve(self, resolver: Resolver) -> None:
         """Ask `resolver(parameter)` about parameters that nothing else explains."""
         self.providers.resolvers.append(resolver)
+
+    def encode(self, kind: type, encoder: Callable[[Any], Any]) -> None:
+        """Let handlers return `kind`: `encoder(value)` makes a response of it, or anything else that can be answered."""
+        self.encoders[kind] = encoder
 
     def on_startup(self, function: Callable[[], Any]) -> None:
         """Call a function, `def` or `async def`, when a worker starts."""

@@ -144,6 +144,16 @@ class Hooks(Struct, eq=False):
     errors: dict[int | type[BaseException], Callable[..., Any]]
     url_defaults: list[Callable[[str, dict[str, Any]], None]]
 
+    @property
+    def functions(self) -> list[Any]:
+        """Everything here that is called around handlers."""
+        return [*self.middleware, *self.before, *self.after, *self.teardown]
+
+    @property
+    def is_around(self) -> bool:
+        """Whether anything is."""
+        return bool(self.functions)
+
 
 class Routes:
     """The registering half of `App` and `Blueprint`."""
@@ -199,6 +209,10 @@ class Routes:
     def delete(self, path: str, **options: Unpack[RouteKeywords]) -> Callable[[AnyHandler], AnyHandler]:
         """`route` for DELETE."""
         return self._register(path, ("DELETE",), options)
+
+    def query(self, path: str, **options: Unpack[RouteKeywords]) -> Callable[[AnyHandler], AnyHandler]:
+        """`route` for QUERY, a safe method with a body (RFC 10008)."""
+        return self._register(path, ("QUERY",), options)
 
     def add_route(self, path: str, handler: Handler, *, methods: Sequence[str] = ("GET",), **options: Unpack[RouteKeywords]) -> None:
         """Register a route without a decorator; the options are those of `route`."""
@@ -318,6 +332,12 @@ class Routes:
             return function
 
         return register
+
+    def url_defaults(self, function: Callable[[str, dict[str, Any]], None]) -> Callable[[str, dict[str, Any]], None]:
+        """Let `function(name, params)` fill in parameters of every URL that is built for a route here."""
+        self._check_open()
+        self.hooks.url_defaults.append(function)
+        return function
 
     def command(self, function: AnyHandler) -> AnyHandler:
         """Add a function, `def` or `async def`, to the `erlen` command line under its name."""

@@ -36,6 +36,10 @@ class Settings(Struct, frozen=True, kw_only=True):
     """Origins that may send unsafe requests from a browser, and that CORS answers: `https://app.example.com`."""
     trusted_proxies: Names = ()
     """Addresses or networks of proxies whose `X-Forwarded-*` headers are believed; `unix` for a Unix socket."""
+    proxy_header: Literal["x-forwarded", "forwarded"] = "x-forwarded"
+    """Which family of headers the trusted proxies write: `X-Forwarded-*`, or `Forwarded` (RFC 7239)."""
+    https_redirect: bool = False
+    """Redirect plain HTTP to HTTPS, except on loopback names."""
     root_path: str = ""
     """The prefix the site is served under behind a proxy that strips it: `/app`."""
     server_name: str = ""
@@ -66,6 +70,10 @@ class Settings(Struct, frozen=True, kw_only=True):
 
     session_cookie: str = "session"
     """The session cookie's name; over TLS it is prefixed with `__Host-`."""
+    session_samesite: Literal["lax", "strict", "none"] = "lax"
+    """When a browser sends the session cookie along from other sites; `none` needs TLS."""
+    session_domain: str = ""
+    """Share the session with the sub-domains of this domain; the cookie's `__Host-` prefix is then dropped."""
     session_max_age: Annotated[int, Meta(ge=0)] = 14 * 24 * 3600
     """How long a permanent session lives, in seconds."""
 

@@ -14,23 +14,18 @@ from erlen.app.settings import Settings
 from erlen.doors.draining import Draining
 from erlen.doors.pool import BackgroundLoop, ThreadPool
 from erlen.errors import ErlenError, HTTPError, Mistake
-from erlen.http.limits import Limits
 from erlen.http.request import Request
 from erlen.http.response import Response
 from erlen.types import Colour, Handler, HeaderPairs
 
 if TYPE_CHECKING:
     from erlen.app.plugin import Plugin
+    from erlen.app.protections import Protections
     from erlen.doors.asgi import AsgiDoor
     from erlen.doors.rsgi import RsgiDoor
     from erlen.doors.wsgi import WsgiDoor
     from erlen.http.session import HttpSession
     from erlen.routing.reverse import URLMap
-    from erlen.security.cookie_session import CookieSessions
-    from erlen.security.csrf import CsrfPolicy
-    from erlen.security.headers import ProtectiveHeaders
-    from erlen.security.hosts import HostPolicy
-    from erlen.security.proxies import Proxies
 
 __all__ = ["RouteInfo", "Site"]
 
@@ -48,10 +43,10 @@ class RouteInfo(Struct, frozen=True, eq=False):
     """How often a request to it changes between the loop and a thread."""
     middleware: tuple[str, ...]
     where: str
-    deprecated: bool
-    parameters: Sequence[Any]
-    returns: Any
-    streams: str | None
+    deprecated: bool = False
+    parameters: Sequence[Any] = ()
+    returns: Any = None
+    streams: str | None = None
     is_mount: bool = False
 
 
@@ -62,41 +57,30 @@ class Site:
     """
 
     def __init__(
-        self,
-        *,
-        settings: Settings,
-        limits: Limits,
-        hosts: HostPolicy,
-        proxies: Proxies,
-        csrf: CsrfPolicy,
-        headers: ProtectiveHeaders,
-        sessions: CookieSessions,
-        crossings: Crossings,
-        plugins: Mapping[str, Plugin],
-        extensions: Mapping[str, Any],
+        self, settings: Settings, protections: Protections, crossings: Crossings, urls: URLMap, plugins: Mapping[str, Plugin]
     ) -> None:
         self.settings = settings
-        self.limits = limits
-        self.hosts = hosts
-        self.proxies = proxies
-        self.csrf = csrf
-        self.headers = headers
-        self.sessions = sessions
+        self.protections = protections
+        self.limits = protections.limits
+        self.hosts = protections.hosts
+        self.proxies = protections.proxies
         self.crossings = crossings
+        self.urls = urls
         self.plugins = plugins
-        self.extensions = extensions
+        self.extensions: Mapping[str, Any] = {}
+        """What plugins share, by name."""
         self.draining = Draining()
         self.failure_observers: list[Callable[[Request, Exception], None]] = []
         """Called with every unexpected error, for tests and error trackers."""
-        self.trusts_proxies: bool = proxies.enabled
+        self.trusts_proxies: bool = self.proxies.enabled
         self.routes: Sequence[RouteInfo] = ()
         self.around: Sequence[tuple[Callable[..., Any], str]] = ()
         """Every middleware, hook and lifespan function, each with its place."""
-        self.urls: URLMap
         self.lifespan: Sequence[tuple[Callable[[], Any] | None, Callable[[], Any] | None]] = ()
         self.checks: Sequence[Callable[[Site], Sequence[Mistake]]] = ()
         self.commands: Sequence[Handler] = ()
-        self.url_defaults: Sequence[Callable[[str, dict[str, Any]], None]] = ()
+        self.url_defaults: Sequence[tuple[str, Callable[[str, dict[str, Any]], None]]] = ()
+        """Each with the prefix of the names that it is for."""
         self.dispatch: Callable[[Request], Coroutine[Any, Any, Response]]
         self._pipeline: Pipeline
         self._make_thread_pipeline: Callable[[], Pipeline]
@@ -153,7 +137,7 @@ class Site:
 
     def default_headers(self, secure: bool) -> HeaderPairs:
         """The protective header fields of every response."""
-        return self.headers.pairs(secure)
+        return self.protections.headers.pairs(secure)
 
     async def startup(self) -> None:
         """Run what is to run when a worker starts, in order; if one fails, undo those before it and raise."""
@@ -208,13 +192,13 @@ class Site:
         return value
 
     def open_session(self, request: Request) -> HttpSession:
-        return self.sessions.open(request)
+        return self.protections.sessions.open(request)
 
     def csrf_token(self, request: Request) -> str:
-        return self.csrf.token(request)
+        return self.protections.csrf.token(request)
 
     def allow_nonce(self, request: Request, response: Response) -> None:
-        self.headers.apply_nonce(response, request.csp_nonce)
+        self.protections.headers.apply_nonce(response, request.csp_nonce)
 
     # -- URLs ---------------------------------------------------------------------------------------------------------------
 
@@ -232,8 +216,9 @@ class Site:
         """Build the URL of a route; see `erlen.url_for`."""
         if self.url_defaults:
             params = dict(params)
-            for function in self.url_defaults:
-                function(name, params)
+            for prefix_of_names, function in self.url_defaults:
+                if name.startswith(prefix_of_names):
+                    function(name, params)
         prefix = self.root_path(request) if request is not None else self.settings.root_path.rstrip("/")
         path = prefix + self.urls.build(name, params, query=query, fragment=fragment)
         host = self.urls.build_host(name, params)
@@ -246,6 +231,17 @@ class Site:
         if not authority:
             raise ErlenError("an absolute URL outside a request needs the setting SERVER_NAME, such as example.com")
         return f"{scheme or (request.scheme if request is not None else 'https')}://{authority}{path}"
+
+    def resolve(self, path: str, method: str = "GET") -> tuple[RouteInfo, dict[str, Any]] | None:
+        """Return the route that answers a path, and the values of its parameters; None when there is none."""
+        found = self._pipeline.router.match(path)
+        bound = None if found is None else found[0].any or found[0].get(method)
+        if found is None or bound is None:
+            return None
+        for route in self.routes:
+            if route.name == bound.name and route.path == bound.path and (route.is_mount or method in route.methods or method == "HEAD"):
+                return route, dict(zip(bound.param_names, found[1], strict=False))
+        return None
 
     def route_name(self, handler: Callable[..., Any]) -> str:
         """Return the name of the route that a handler answers; the first, where it answers several."""
@@ -283,6 +279,8 @@ class Crossings:
 class LoopCrossing:
     """The crossing of the loop doors: threads are the pool's, the loop is the server's."""
 
+    colour: Colour = "loop"
+
     def __init__(self, crossings: Crossings) -> None:
         self._crossings = crossings
 
@@ -302,6 +300,8 @@ class LoopCrossing:
 
 class ThreadCrossing(LoopCrossing):
     """The crossing of the WSGI door: the loop is one in the background."""
+
+    colour: Colour = "thread"
 
     def to_loop(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
         return self._crossings.background.run(coroutine)

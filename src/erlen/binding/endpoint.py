@@ -17,7 +17,7 @@ from erlen.binding.dependency import Cleanup, Step, flatten, form_of, is_generat
 from erlen.binding.marker import Body
 from erlen.binding.parameter import Parameter, Providers, read_signature
 from erlen.binding.reader import Incomplete, Reader, embedded_reader, reader_for
-from erlen.binding.result import ResultPlan, StreamMode, mode_of_item, plan_result, stream_response
+from erlen.binding.result import ResultEncoders, ResultPlan, StreamMode, mode_of_item, plan_result, stream_response
 from erlen.drive import drive
 from erlen.errors import ErlenError, Fault, InvalidRequest, Mistake
 from erlen.http.limits import Limits
@@ -53,6 +53,8 @@ class EndpointOptions(Struct, frozen=True, kw_only=True, eq=False):
     localns: Mapping[str, Any] | None = None
     view: Callable[[], object] | None = None
     """Makes the instance a class-based view's method is called on."""
+    encoders: ResultEncoders = {}
+    """What results of foreign classes become."""
     dependencies: tuple[Any, ...] = ()
     """Dependencies called for their effect before those of the handler."""
 
@@ -146,7 +148,9 @@ class _Writer:
         self.step_of = step_of
         self.returns = returns
         self.options = options
-        self.plan: ResultPlan = plan_result(returns, status=options.status, name=options.name, debug=options.debug)
+        self.plan: ResultPlan = plan_result(
+            returns, status=options.status, name=options.name, debug=options.debug, encoders=options.encoders
+        )
         self.env: dict[str, Any] = {"Incomplete": Incomplete, "InvalidRequest": InvalidRequest, "Response": Response, "handler": handler}
         self.readers: list[Reader] = []
         self.embedded: list[Parameter] = []

@@ -301,7 +301,9 @@ def _is_scalar(plain: Any) -> bool:
 
 def describe(subject: Any) -> str:
     """Return a short readable name of a type or function."""
-    return getattr(subject, "__qualname__", None) or str(subject).replace("typing.", "")
+    if get_origin(subject) is not None:
+        return str(subject).replace("typing.", "")
+    return getattr(subject, "__qualname__", None) or str(subject)
 
 
 def location_of(function: Any) -> str:

@@ -16,9 +16,11 @@ from erlen.http.response import HTML, JSON, OCTETS, TEXT, Response, StreamRespon
 from erlen.schema.encode import json_encoder
 from erlen.types import MISSING
 
-__all__ = ["Encoder", "ResultPlan", "StreamMode", "plan_result", "to_response"]
+__all__ = ["Encoder", "ResultEncoders", "ResultPlan", "StreamMode", "encode_result", "plan_result", "to_response"]
 
 Encoder: TypeAlias = Callable[[object], bytes]
+ResultEncoders: TypeAlias = Mapping[type, Callable[[Any], Any]]
+"""By class: what makes of a value something that can be answered."""
 StreamMode: TypeAlias = Literal["events", "text", "bytes", "lines", "peek"]
 
 
@@ -36,7 +38,7 @@ class ResultPlan(Struct, frozen=True, eq=False):
     stream: StreamMode | None = None
 
 
-def plan_result(annotation: Any, *, status: int, name: str, debug: bool) -> ResultPlan:
+def plan_result(annotation: Any, *, status: int, name: str, debug: bool, encoders: ResultEncoders) -> ResultPlan:
     """Decide how results annotated like this are answered.
 
     Args:
@@ -44,6 +46,7 @@ def plan_result(annotation: Any, *, status: int, name: str, debug: bool) -> Resu
         status: for values that bring no status of their own.
         name: of the handler, for errors.
         debug: refuse a forgotten `return`.
+        encoders: what classes that nobody here knows become.
     """
     plain = _bare(annotation)
     stream = stream_mode(annotation)
@@ -54,6 +57,8 @@ def plan_result(annotation: Any, *, status: int, name: str, debug: bool) -> Resu
             if annotation is MISSING and debug:
                 raise ErlenError(f"{name} returned None: is a `return` missing? Annotate it `-> None` to answer 204 No Content")
             return _nothing(annotation, status)
+        if encoders:
+            value = encode_result(value, encoders)
         return to_response(value, status=status, encode=typed_json, stream=stream or "peek", name=name)
 
     if plain is str:
@@ -61,9 +66,21 @@ def plan_result(annotation: Any, *, status: int, name: str, debug: bool) -> Resu
     if plain is bytes:
         return ResultPlan(bytes, None, OCTETS, status, convert)
     fast = get_origin(plain) or plain
+    if fast in encoders:
+        return ResultPlan(None, None, JSON, status, convert)
     if fast in (dict, list) or (isinstance(fast, type) and _is_model(fast)):
         return ResultPlan(fast, typed_json, JSON, status, convert)
     return ResultPlan(None, None, JSON, status, convert, stream)
+
+
+def encode_result(value: object, encoders: ResultEncoders) -> object:
+    """Return what the nearest registered encoder makes of a value, or the value; also of the first of a `(value, status)` tuple."""
+    if type(value) is tuple and value and not isinstance(value[0], tuple):
+        return (encode_result(value[0], encoders), *value[1:])
+    for ancestor in type(value).__mro__:
+        if ancestor in encoders:
+            return encoders[ancestor](value)
+    return value
 
 
 def to_response(
@@ -107,7 +124,8 @@ def to_response(
         body = (encode or _encode_any)(value)
     except TypeError as error:
         raise ErlenError(
-            f"{name} returned {type(value).__qualname__}, which cannot become a response ({error}): return a dict, list, model, str, Response, …"
+            f"{name} returned {type(value).__qualname__}, which cannot become a response ({error}): "
+            "return a dict, list, model, str, Response, … or register an encoder for it"
         ) from error
     return Response(body, status, headers, JSON)
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from asyncio import get_running_loop
+from asyncio import Event, Lock, get_running_loop
+from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, MutableMapping
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
 
@@ -36,7 +37,7 @@ class AsgiRequest(Request, kw_only=True, eq=False, weakref=True):
     scope: Scope
     receive: Receive
     door: AsgiDoor
-    _ended: bool = False
+    _incoming: _Incoming | None = None
 
     def header(self, name: str) -> str | None:
         # PERF: most requests read one to three fields; walking the list is cheaper than making a dictionary of it.
@@ -51,7 +52,8 @@ class AsgiRequest(Request, kw_only=True, eq=False, weakref=True):
 
     @property
     def http_version(self) -> str:
-        return self.scope["http_version"]  # type: ignore[no-any-return]
+        version: str = self.scope["http_version"]
+        return "1.0" if version == "1" else version
 
     @property
     def peer(self) -> str:
@@ -89,14 +91,16 @@ class AsgiRequest(Request, kw_only=True, eq=False, weakref=True):
             raise ContentTooLarge(f"The body has {length} bytes; {limit} are allowed.")
         patience = self.limits.body_timeout
         clock = get_running_loop().time
+        incoming = self._messages()
         received = 0
-        while not self._ended:
+        more = True
+        while more:
             began = clock()
-            message = await self.door.deadlines.limit(self.receive(), patience)
+            message = await self.door.deadlines.limit(incoming.next_part(), patience)
             patience -= clock() - began
-            if message["type"] == "http.disconnect":
+            if message is None:
                 raise _incomplete()
-            self._ended = not message.get("more_body", False)
+            more = message.get("more_body", False)
             chunk = message.get("body", b"")
             received += len(chunk)
             if received > limit:
@@ -107,15 +111,57 @@ class AsgiRequest(Request, kw_only=True, eq=False, weakref=True):
             raise _incomplete()
 
     async def wait_disconnect(self) -> None:
-        while True:
-            message = await self.receive()
-            if message["type"] == "http.disconnect":
-                return
-            # A body that nobody reads arrives first.
-            self._ended = not message.get("more_body", False)
+        await self._messages().until_disconnect()
 
     def wait(self, coroutine: Coroutine[Any, Any, Value]) -> Value:
         return self.door.site.pool.wait(coroutine)
+
+    def _messages(self) -> _Incoming:
+        if self._incoming is None:
+            self._incoming = _Incoming(self.receive)
+        return self._incoming
+
+
+class _Incoming:
+    """What a request receives, shared by who reads its body and who waits for the client to leave: neither takes from the other."""
+
+    __slots__ = ("_gone", "_kept", "_lock", "_read", "_receive", "_whole")
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self._lock = Lock()
+        self._kept: deque[Message] = deque()
+        self._read = Event()
+        self._whole = False
+        self._gone = False
+
+    async def next_part(self) -> Message | None:
+        """Return the next message of the body, or None when the client has gone."""
+        async with self._lock:
+            if not self._kept and not self._gone:
+                if self._whole:
+                    return {"type": "http.request"}
+                await self._take()
+            self._read.set()
+            return self._kept.popleft() if self._kept else None
+
+    async def until_disconnect(self) -> None:
+        """Return once the client has gone. While a body waits to be read, what is behind it cannot be seen."""
+        while not self._gone:
+            self._read.clear()
+            async with self._lock:
+                if not self._gone and (self._whole or not self._kept):
+                    await self._take()
+            if self._kept and not self._whole:
+                await self._read.wait()
+
+    async def _take(self) -> None:
+        message = await self._receive()
+        if message["type"] == "http.disconnect":
+            self._gone = True
+        else:
+            self._whole = not message.get("more_body", False)
+            self._kept.append(message)
 
 
 class AsgiDoor:

@@ -11,13 +11,13 @@ from erlen.errors import RequestTimeout
 __all__ = ["Deadlines"]
 
 Value = TypeVar("Value")
-TICK = 0.5
+TICK = 0.25
 
 
 class Deadlines:
     """The bodies being read on an event loop, each with the time by which it must have arrived.
 
-    One timer looks over all of them every half second while there are any, so a limit is kept to within half a second.
+    One timer looks over all of them every quarter of a second while there are any, so a limit is kept to within a quarter of a second.
     """
 
     # PERF: a quarter of what `asyncio.timeout` costs (2 us against 8 to 10), which makes and cancels a timer each time.

@@ -164,9 +164,12 @@ class _AsgiExchange:
         try:
             await self._app(self._scope, self._receive, self._send)
         except Exception as error:
-            self._error = error
-            if self._over.is_set() and not self._gone:
+            if self._gone:
+                return  # it was told by an exception; keeping that would keep its generators from being closed
+            if self._over.is_set():
                 log_failure("a mounted application failed after its response", self._request, error)
+                return
+            self._error = error
         if not self._over.is_set():
             await self._messages.put(None)
 

@@ -21,6 +21,7 @@ from erlen.http.query import QueryParams
 
 if TYPE_CHECKING:
     from erlen.http.accept import Accept
+    from erlen.http.authorization import Authorization
     from erlen.http.conditional import Conditions
     from erlen.http.form import FormData
     from erlen.http.response import Response
@@ -259,6 +260,30 @@ class Request(Struct, eq=False, weakref=True):
             self._conditions = Conditions(self.method, self.header)
         return self._conditions  # type: ignore[no-any-return]
 
+    @property
+    def authorization(self) -> Authorization | None:
+        """What the client authenticates with (RFC 9110, section 11.6.2), or None."""
+        from erlen.http.authorization import parse_authorization
+
+        return parse_authorization(self.header("authorization"))
+
+    @property
+    def cache_control(self) -> dict[str, str]:
+        """The directives of `Cache-Control`, with an empty value where they have none (RFC 9111, section 5.2)."""
+        parts = (part.strip().partition("=") for part in (self.header("cache-control") or "").split(",")[:64])
+        return {name.lower(): value.strip('"') for name, _, value in parts if name}
+
+    def ranges(self, size: int) -> list[tuple[int, int]] | None:
+        """Return the byte ranges asked for of content with `size` bytes, ends exclusive; None for all of it (RFC 9110, section 14).
+
+        Raises:
+            RangeNotSatisfiable: if none of them lies within the content.
+        """
+        from erlen.http.ranges import parse_range
+
+        value = self.header("range")
+        return None if value is None else parse_range(value, size)
+
     # -- the body -----------------------------------------------------------------------------------------------------------
 
     @property
@@ -417,7 +442,7 @@ def decode_json(body: bytes, *, depth: int) -> Any:
         raise BadRequest(f"The JSON nests deeper than {depth} levels.")
     try:
         return msgspec.json.decode(body)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BadRequest(f"The body is not valid JSON: {error}.") from None
 
 

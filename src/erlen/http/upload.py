@@ -143,11 +143,9 @@ def safe_filename(name: str) -> str:
 
     plain = normalize("NFKD", _last_component(name)[-1000:]).encode("ascii", "ignore").decode("ascii")
     # Once more: folding to ASCII can make a slash.
-    stem, dot, suffix = _last_component(plain).rpartition(".")
-    if not dot:
-        stem, suffix = suffix, ""
-    stem = _UNSAFE_RUN("_", stem).strip("._-")[:170].rstrip("._-")
-    suffix = _UNSAFE_RUN("_", suffix).strip("._-")[:20].rstrip("._-")
+    pieces = [piece.strip("_-") for piece in _UNSAFE_RUN("_", _last_component(plain)).rstrip("._-").split(".")]
+    suffix = pieces.pop()[:20].rstrip("_-") if len(pieces) > 1 else ""
+    stem = ".".join(filter(None, pieces))[:170].rstrip("._-")
     if not stem:
         stem = "file"
     elif _DEVICE(stem):
@@ -159,7 +157,7 @@ _NEW_FILE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC
 
 # Control characters, and those that turn the direction of what follows: "gpj.exe" must not look like "exe.jpg".
 _HIDDEN = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]").sub
-_UNSAFE_RUN = re.compile(r"[^A-Za-z0-9.\-]+|\.{2,}").sub
+_UNSAFE_RUN = re.compile(r"[^A-Za-z0-9.\-]+").sub
 _DEVICE = re.compile(r"(?:CON|PRN|AUX|NUL|(?:COM|LPT)[0-9])(?:\..*)?", re.IGNORECASE | re.ASCII).fullmatch
 
 

@@ -71,8 +71,6 @@ class URL(Struct, frozen=True, kw_only=True):
             ValueError: on a malformed scheme or authority.
         """
         scheme = scheme.lower()
-        if "@" in authority:
-            raise ValueError("the authority of this URL has a user name: give host and port only")
         host, port = _split_authority(authority, scheme)
         return cls(
             scheme=scheme,

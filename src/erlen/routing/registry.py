@@ -228,6 +228,12 @@ def _shown(annotation: Any) -> str:
     return annotation.__name__ if isinstance(annotation, type) else str(annotation)
 
 
+def _slug(argument: str) -> Converter:
+    if argument:
+        raise ValueError(f"the converter 'slug' takes no argument, but has {argument!r}")
+    return RegexConverter("[-a-zA-Z0-9_]+", name="slug")
+
+
 def _regex(argument: str) -> Converter:
     if "/" in argument:
         raise ValueError(f"the regular expression {argument!r} has a slash, but a parameter is one segment of the path: use 'path'")
@@ -282,7 +288,7 @@ _NAMED: dict[str, Converter | NamedFactory] = {
     "datetime": _DATETIME,
     "time": _TIME,
     "timedelta": _DURATION,
-    "slug": RegexConverter("[-a-zA-Z0-9_]+", name="slug"),
+    "slug": _slug,
     "any": ChoiceConverter.of,
     "re": _regex,
     "path": PathConverter(),

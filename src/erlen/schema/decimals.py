@@ -63,6 +63,8 @@ def _is_odd_decimal(value: Any) -> bool:
 # PERF: plain loops: `any` with a generator costs 400 ns more a value.
 def _in_fields(fields: Sequence[tuple[str, Finder]]) -> Finder:
     def find(value: Any) -> bool:
+        if value is None:  # also where an attribute is missing, or a type that holds itself would be followed for ever
+            return False
         keyed = isinstance(value, dict)
         for name, found in fields:  # noqa: SIM110 - as above
             if found(value.get(name) if keyed else getattr(value, name, None)):

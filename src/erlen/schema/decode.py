@@ -43,11 +43,12 @@ def json_decoder(annotation: object, *, depth: int) -> Callable[[bytes], object]
             raise BadRequest(f"The JSON nests deeper than {depth} levels.")
         try:
             value: object = decode(body)
+            odd = find_odd is not None and find_odd(value)
         except (msgspec.ValidationError, TypeError) as error:
             raise InvalidRequest(_body_faults(checker, body) or [first_fault(error, ("body",))]) from None
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise _malformed(error) from None
-        if find_odd is not None and find_odd(value):
+        if odd:
             raise InvalidRequest(_body_faults(checker, body) or [Fault(("body",), "A number is out of range.")])
         return value
 
@@ -70,9 +71,10 @@ def value_decoder(annotation: object, source: str) -> Callable[[object], object]
     def decode_value(data: object) -> object:
         try:
             value: object = msgspec.convert(data, target, str_keys=True, dec_hook=convert_custom)
+            odd = find_odd is not None and find_odd(value)
         except (msgspec.ValidationError, TypeError, RecursionError) as error:
             raise InvalidRequest(_faults(checker, data, source) or [first_fault(error, (source,))]) from None
-        if find_odd is not None and find_odd(value):
+        if odd:
             raise InvalidRequest(_faults(checker, data, source) or [Fault((source,), "A number is out of range.")])
         return value
 

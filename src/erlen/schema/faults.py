@@ -100,7 +100,7 @@ def refusal(value: object, annotation: Any) -> Exception | None:
 def first_fault(error: Exception, location: Location) -> Fault:
     """Return the one fault that a decoding error tells of."""
     if isinstance(error, TypeError):
-        return Fault(location, "The items of a set must be simple values.")
+        return Fault(location, "The items of a set must be simple values." if "unhashable" in str(error) else "The value is not valid.")
     if isinstance(error, RecursionError):
         return Fault(location, "Nests too deep.")
     message, path = split_path(str(error))
@@ -257,19 +257,28 @@ def _look_into_mapping(key: Any, item: Checker) -> Look:
         if not isinstance(value, dict):
             return
         names = list(value)
-        if keyed is not None and not fits and refusal(dict.fromkeys(names), keyed) is not None:
-            for name in names:
-                error = refusal({name: None}, keyed)
-                if error is not None:
-                    faults.append(Fault((*location, name), f"Wrong name: {first_fault(error, ()).message}"))
-                    if len(faults) >= MAX_FAULTS:
-                        return
+        if keyed is not None and not fits:
+            faults.extend(_wrong_names(names, keyed, location, MAX_FAULTS - len(faults)))
         for index, part, part_fits in _suspects(list(value.values()), whole, item.decimal, fits):
             item.check(part, (*location, names[index]), faults, part_fits)
             if len(faults) >= MAX_FAULTS:
                 return
 
     return look
+
+
+def _wrong_names(names: list[str], keyed: Any, location: Location, limit: int) -> list[Fault]:
+    faults: list[Fault] = []
+    for start in range(0, len(names), _CHUNK):
+        chunk = names[start : start + _CHUNK]
+        if refusal(dict.fromkeys(chunk), keyed) is not None:
+            errors = [(name, refusal({name: None}, keyed)) for name in chunk]
+            faults += [
+                Fault((*location, name), f"Wrong name: {first_fault(error, ()).message}") for name, error in errors if error is not None
+            ]
+            if len(faults) >= limit:
+                break
+    return faults[:limit]
 
 
 def _suspects(values: list[Any], whole: Any, decimal: bool, fits: bool) -> Iterator[tuple[int, Any, bool]]:
@@ -297,10 +306,10 @@ def _look_into_union(checkers: Sequence[Checker]) -> Look:
     def look(value: Any, location: Location, faults: list[Fault], fits: bool) -> None:
         if tagged and isinstance(value, dict):
             tag = value.get(tag_field)
-            if tag_field in value and isinstance(tag, str | int) and tag not in tagged:
-                faults.append(Fault((*location, tag_field), choices(list(tagged))))
-            elif tag in tagged:
+            if isinstance(tag, str | int) and tag in tagged:
                 tagged[tag][1].check(value, location, faults, fits)
+            elif tag_field in value:
+                faults.append(Fault((*location, tag_field), choices(list(tagged))))
             return
         fitting = by_kind.get(type(value), ())
         if len(fitting) == 1:

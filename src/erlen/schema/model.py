@@ -38,7 +38,7 @@ class Field(Struct, frozen=True):
     encoded_name: str
     """The name in JSON and in forms: what `rename` or an alias makes of it."""
     annotation: object
-    """Evaluated; `Annotated` is kept."""
+    """Evaluated; `Annotated` is kept, `Required`, `NotRequired` and `Final` are not."""
     required: bool
     default: object = MISSING
     factory: Callable[[], object] | None = None
@@ -95,7 +95,7 @@ def fields_of(model: object, localns: Names | None = None) -> tuple[Field, ...]:
     reader = _READERS.get(kind)
     if reader is None:
         raise TypeError(f"{type_name(model)} is no model: use a msgspec.Struct, dataclass, TypedDict, attrs or pydantic class")
-    return reader(cls, class_hints(bare, localns))
+    return tuple(_without_qualifier(field) for field in reader(cls, class_hints(bare, localns)))
 
 
 def unwrap(annotation: object) -> object:
@@ -156,6 +156,13 @@ def _unwrap(annotation: Any) -> tuple[Any, list[object]]:
             annotation = typing.cast(Any, origin).__value__[annotation.__args__]
         else:
             return (types.NoneType if annotation is None else annotation), metadata
+
+
+def _without_qualifier(field: Field) -> Field:
+    annotation: Any = field.annotation
+    while typing.get_origin(annotation) in _WRAPPERS:
+        annotation = annotation.__args__[0]
+    return field if annotation is field.annotation else msgspec.structs.replace(field, annotation=annotation)
 
 
 def _kind_of_class(cls: type) -> Kind:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 
 from erlen.errors import ConfigurationError, Mistake
@@ -87,14 +87,17 @@ class Cors:
         if mistakes:
             raise ConfigurationError(mistakes)
 
-    async def __call__(self, request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
-        """Be a middleware."""
+    def before(self, request: Request) -> Response | None:
+        """Answer a preflight request; let the others through."""
         answer = self.preflight(request)
-        if answer is not None:
-            return answer
-        # Not on what `call_next` returns: error responses are made outside of it, and a page should be able to read them.
-        request.finish_with(self.apply)
-        return await call_next(request)
+        if answer is None:
+            # Not in `after`: some error responses are made further out, and a page should be able to read them.
+            request.finish_with(self.apply)
+        return answer
+
+    def after(self, request: Request, response: Response) -> Response:
+        """Return the response as it is."""
+        return response
 
     def preflight(self, request: Request) -> Response | None:
         """Answer a preflight request; None if this is none, or not about these paths.

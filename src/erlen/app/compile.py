@@ -1,0 +1,223 @@
+"""Routes that have passed their checks, compiled into a pipeline of one colour."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import msgspec
+from msgspec import Struct
+
+from erlen.app.flatten import Flat
+from erlen.app.layers import Chain, Crossing, add_hooks, add_middleware
+from erlen.app.pipeline import BoundRoute, Methods, Pipeline
+from erlen.app.problems import Problems
+from erlen.app.routes import Hooks, MountRecord, Policy, RouteRecord
+from erlen.app.site import Site
+from erlen.binding.dependency import colour_of
+from erlen.binding.endpoint import Endpoint, EndpointOptions, build_endpoint
+from erlen.errors import ConfigurationError, HTTPError
+from erlen.http.request import Request
+from erlen.http.response import Response
+from erlen.routing.pattern import HostPattern, Pattern
+from erlen.routing.registry import Converters
+from erlen.routing.tree import Router
+
+if TYPE_CHECKING:
+    from erlen.doors.mount import MountedLifespan
+
+__all__ = ["Checked", "CheckedMount", "CheckedRoute", "compile_pipeline", "interface_of"]
+
+Call: TypeAlias = Callable[[Request], Coroutine[Any, Any, Response]]
+
+
+class CheckedRoute(Struct, frozen=True, eq=False):
+    """A route that can be compiled."""
+
+    flat: Flat
+    record: RouteRecord
+    pattern: Pattern
+    host: HostPattern | None
+    options: EndpointOptions
+    endpoint: Endpoint
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of its parameters, the host's first."""
+        return self.options.param_names
+
+
+class CheckedMount(Struct, frozen=True, eq=False):
+    """A mounted application that can be compiled."""
+
+    flat: Flat
+    record: MountRecord
+    pattern: Pattern
+    host: HostPattern | None
+    lifespan: MountedLifespan | None
+
+
+Checked: TypeAlias = CheckedRoute | CheckedMount
+
+
+def compile_pipeline(
+    checked: Sequence[Checked], site: Site, crossing: Crossing, scopes: tuple[Hooks, ...], converters: Converters
+) -> tuple[Pipeline, list[Chain]]:
+    """Compile a pipeline of the crossing's colour; also return the chain of each route.
+
+    Args:
+        checked: the routes.
+        site: whose protections and limits count.
+        crossing: the ways between the colours, for this colour.
+        scopes: the application's own middleware, hooks and error handlers.
+        converters: for the paths below mounts.
+    """
+    compiler = _Compiler(site, crossing, scopes, converters)
+    chains = [compiler.add(one) for one in checked]
+    compiler.pipeline.freeze()
+    return compiler.pipeline, chains
+
+
+class _Compiler:
+    def __init__(self, site: Site, crossing: Crossing, scopes: tuple[Hooks, ...], converters: Converters) -> None:
+        self.site = site
+        self.crossing = crossing
+        self.converters = converters
+        self.problems = Problems(debug=site.settings.debug, crossing=crossing, observers=site.failure_observers)
+        self.on_error = self.problems.responder(scopes, crossing.colour)
+        self.pipeline = Pipeline(
+            site, wrap=lambda call: self.final(self.around(call, scopes)).call, on_error=self.on_error, problems=self.problems
+        )
+
+    def add(self, one: Checked) -> Chain:
+        """Compile a route and put it into the pipeline's router."""
+        router = self.pipeline.router_for(one.host)
+        return self.add_mount(one, router) if isinstance(one, CheckedMount) else self.add_route(one, router)
+
+    def add_route(self, one: CheckedRoute, router: Router[Methods]) -> Chain:
+        record, options = one.record, one.record.options
+        scopes = one.flat.around.scopes
+        nearest = tuple(reversed(scopes))
+        # `threaded=False` spares the loop's hop; on the WSGI door a `def` is in a thread anyway.
+        colour = colour_of(record.handler, threaded=options.threaded or self.crossing.colour == "thread")
+        guarded = bool(options.middleware) or any(scope.is_around for scope in scopes)
+        own = msgspec.structs.replace(
+            one.options,
+            colour=colour,
+            thread_call=self.crossing.call_in_thread,
+            on_error=self.problems.responder(nearest, colour) if guarded else None,
+        )
+        endpoint, wrong = build_endpoint(record.handler, own)
+        if endpoint is None:
+            raise ConfigurationError(wrong)
+        chain = Chain(endpoint.call, colour, self.crossing, endpoint.preload)
+        if options.timeout is not None:
+            chain = _with_timeout(chain, options.timeout)
+        if options.deprecated:
+            chain = add_middleware(chain, _Deprecated())
+        for middleware in reversed(options.middleware):
+            chain = add_middleware(chain, middleware)
+        final = self.final(_in_scopes(chain, scopes))
+        bound = BoundRoute(
+            one.flat.name,
+            one.flat.path,
+            one.names,
+            one.options.limits,
+            self.site.settings.csrf_protection and options.csrf,
+            final.call,
+            self.problems.responder(nearest, self.crossing.colour),
+            one.flat.slashes,
+        )
+        methods = router.endpoints(one.pattern)
+        for method in record.methods:
+            methods[method] = bound
+        if "GET" in record.methods:
+            methods.setdefault("HEAD", bound)
+        return final
+
+    def add_mount(self, one: CheckedMount, router: Router[Methods]) -> Chain:
+        from erlen.doors.mount import asgi_endpoint, wsgi_endpoint
+
+        prefix = one.flat.path.rstrip("/")
+        if interface_of(one.record) == "asgi":
+            chain = Chain(asgi_endpoint(one.record.application, prefix, one.lifespan), "loop", self.crossing)
+        else:
+            chain = Chain(wsgi_endpoint(one.record.application, prefix), "thread", self.crossing, "body")
+        final = self.final(_in_scopes(chain, one.flat.around.scopes))
+        bound = BoundRoute(one.flat.name, one.flat.path, (), self.site.limits, False, final.call, self.on_error, "strict")
+        for path in {prefix or "/", f"{prefix}/", f"{prefix}/{{rest:path}}"}:
+            router.endpoints(Pattern.parse(path).resolve({}, self.converters)).any = bound
+        return final
+
+    def around(self, call: Call, scopes: tuple[Hooks, ...]) -> Chain:
+        """Put scopes around a call that waits for nothing, and so has whichever colour suits them."""
+        functions = [function for scope in scopes for function in scope.functions]
+        if not functions:
+            return Chain(call, self.crossing.colour, self.crossing)
+        in_thread = self.crossing.colour == "thread" or all(isinstance(one, Policy) or colour_of(one) == "thread" for one in functions)
+        on_error = self.problems.responder(tuple(reversed(scopes)), "thread" if in_thread else "loop")
+
+        async def guarded(request: Request) -> Response:
+            try:
+                return await call(request)
+            except Exception as error:  # noqa: BLE001 - as in a route's endpoint: what is around looks at responses
+                return await on_error(request, error)
+
+        return _in_scopes(Chain(guarded, "thread" if in_thread else "loop", self.crossing), scopes)
+
+    def final(self, chain: Chain) -> Chain:
+        """Return the chain in the pipeline's colour."""
+        return chain.on_loop() if self.crossing.colour == "loop" else chain.in_thread()
+
+
+def interface_of(record: MountRecord) -> str:
+    """Tell an ASGI application from a WSGI one: as said, by its coroutine function, or by the number of its parameters."""
+    if record.interface is not None:
+        return record.interface
+    import inspect
+
+    application = record.application
+    if inspect.iscoroutinefunction(application) or inspect.iscoroutinefunction(getattr(application, "__call__", None)):  # noqa: B004
+        return "asgi"
+    try:
+        return "asgi" if len(inspect.signature(application).parameters) == 3 else "wsgi"
+    except (TypeError, ValueError):
+        return "wsgi"
+
+
+def _in_scopes(chain: Chain, scopes: tuple[Hooks, ...]) -> Chain:
+    for scope in reversed(scopes):
+        chain = add_hooks(chain, scope)
+        for middleware in reversed(scope.middleware):
+            chain = add_middleware(chain, middleware)
+    return chain
+
+
+def _with_timeout(chain: Chain, seconds: float) -> Chain:
+    inner = chain.call
+
+    async def timed(request: Request) -> Response:
+        import asyncio
+
+        limit = asyncio.timeout(seconds)
+        try:
+            async with limit:
+                return await inner(request)
+        except TimeoutError:
+            # The handler's own TimeoutError is not ours.
+            if limit.expired():
+                raise HTTPError(f"This took longer than {seconds:g} seconds.", status=504) from None
+            raise
+
+    return Chain(timed, chain.colour, chain.crossing, chain.preload, chain.hops)
+
+
+class _Deprecated:
+    """Marks responses of deprecated routes (RFC 9745)."""
+
+    def before(self, request: Request) -> Response | None:
+        return None
+
+    def after(self, request: Request, response: Response) -> Response:
+        response.headers["deprecation"] = "@0"
+        return response

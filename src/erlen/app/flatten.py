@@ -1,0 +1,89 @@
+"""Blueprints, flattened: each route with everything that those around it say."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from erlen.app.routes import Hooks, IncludeRecord, MountRecord, RouteRecord, Routes, SlashPolicy
+from erlen.errors import Mistake
+
+__all__ = ["Flat", "flatten", "short"]
+
+
+class Around(Struct, frozen=True, eq=False):
+    """What holds for all routes of a blueprint, those of outer ones included."""
+
+    prefix: str = ""
+    names: str = ""
+    host: str | None = None
+    scopes: tuple[Hooks, ...] = ()
+    dependencies: tuple[Any, ...] = ()
+    slashes: SlashPolicy = "redirect"
+    chain: tuple[Routes, ...] = ()
+
+
+class Flat(Struct, frozen=True, eq=False):
+    """A route or mount by itself."""
+
+    record: RouteRecord | MountRecord
+    path: str
+    name: str
+    around: Around
+
+    @property
+    def where(self) -> str:
+        """`file:line` of its registration."""
+        return short(self.record.where)
+
+    @property
+    def host(self) -> str | None:
+        return (self.record.options.host if isinstance(self.record, RouteRecord) else None) or self.around.host
+
+    @property
+    def slashes(self) -> SlashPolicy:
+        return (self.record.options.slashes if isinstance(self.record, RouteRecord) else "strict") or self.around.slashes
+
+
+def flatten(routes: Routes, around: Around, mistakes: list[Mistake]) -> Iterator[Flat]:
+    """Yield the routes of an application or blueprint, and of all that it includes."""
+    around = msgspec.structs.replace(around, chain=(*around.chain, routes))
+    for record in routes.records:
+        if not isinstance(record, IncludeRecord):
+            yield Flat(record, join(around.prefix, record.path) or "/", around.names + record.name, around)
+        elif record.blueprint in around.chain:
+            mistakes.append(Mistake(f"blueprint {record.blueprint.name!r} includes itself", short(record.where), "include it in one place"))
+        else:
+            blueprint = record.blueprint
+            inner = Around(
+                prefix=join(around.prefix, record.prefix, blueprint.prefix),
+                names=f"{around.names}{record.name or blueprint.name}.",
+                host=record.host or blueprint.host or around.host,
+                scopes=(*around.scopes, blueprint.hooks),
+                dependencies=(*around.dependencies, *blueprint.dependencies),
+                slashes=blueprint.slashes or around.slashes,
+                chain=around.chain,
+            )
+            yield from flatten(blueprint, inner, mistakes)
+
+
+def join(*parts: str) -> str:
+    """Join prefixes and a path with one slash between."""
+    joined = ""
+    for part in parts:
+        slash = "/" if part and not part.startswith("/") else ""
+        joined = joined.rstrip("/") + slash + part
+    return joined
+
+
+def short(where: str) -> str:
+    """Return a location relative to the current folder, where it is below that."""
+    try:
+        shown = os.path.relpath(where)
+    except ValueError:
+        return where
+    return where if shown.startswith("..") else shown

@@ -1,0 +1,103 @@
+"""The protections of a site (DESIGN 7), made from its settings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from msgspec import Struct
+
+from erlen.app.secret import signing_keys
+from erlen.app.settings import Settings
+from erlen.errors import ConfigurationError, Mistake
+from erlen.http.limits import Limits
+from erlen.security.cookie_session import CookieSessions
+from erlen.security.csrf import CsrfPolicy
+from erlen.security.headers import ProtectiveHeaders
+from erlen.security.hosts import HostPolicy
+from erlen.security.proxies import Proxies
+from erlen.security.signing import Signer
+
+__all__ = ["Protections", "protect"]
+
+Made = TypeVar("Made")
+
+NO_KEY = Mistake("There is no key to sign with.", "setting SECRET_KEY", "run `erlen secret` and set SECRET_KEY to what it prints")
+
+
+class Protections(Struct, frozen=True, eq=False):
+    """What guards a site."""
+
+    hosts: HostPolicy
+    proxies: Proxies
+    csrf: CsrfPolicy
+    headers: ProtectiveHeaders
+    sessions: CookieSessions
+    signer: Signer | None
+    limits: Limits
+
+    def require_signer(self) -> Signer:
+        """Return the signer.
+
+        Raises:
+            ConfigurationError: in production without `SECRET_KEY`.
+        """
+        if self.signer is None:
+            raise ConfigurationError(NO_KEY)
+        return self.signer
+
+
+def protect(settings: Settings, folder: Path, mistakes: list[Mistake]) -> Protections:
+    """Make the protections; settings that do not fit are added to `mistakes`, and their defaults used."""
+
+    def made(make: Callable[[], Made], otherwise: Callable[[], Made]) -> Made:
+        try:
+            return make()
+        except ConfigurationError as error:
+            mistakes.extend(error.mistakes)
+            return otherwise()
+
+    keys = signing_keys(settings, folder)
+    signer = made(lambda: Signer(keys, debug=settings.debug) if keys else None, lambda: None)
+    return Protections(
+        hosts=made(lambda: HostPolicy(settings.allowed_hosts), HostPolicy),
+        proxies=made(lambda: Proxies(settings.trusted_proxies, header=settings.proxy_header), Proxies),
+        csrf=made(lambda: CsrfPolicy(settings.trusted_origins), CsrfPolicy),
+        headers=made(lambda: _headers(settings), ProtectiveHeaders),
+        sessions=CookieSessions(
+            signer,
+            name=settings.session_cookie,
+            max_age=settings.session_max_age,
+            samesite=settings.session_samesite,
+            domain=settings.session_domain or None,
+        ),
+        signer=signer,
+        limits=Limits(
+            body_size=settings.max_body_size,
+            body_timeout=settings.body_timeout,
+            form_fields=settings.max_form_fields,
+            form_files=settings.max_form_files,
+            field_size=settings.max_field_size,
+            header_count=settings.max_header_count,
+            header_size=settings.max_header_size,
+            target_size=settings.max_target_size,
+            json_depth=settings.max_json_depth,
+        ),
+    )
+
+
+def _headers(settings: Settings) -> ProtectiveHeaders:
+    return ProtectiveHeaders(
+        content_security_policy=settings.content_security_policy or None,
+        content_security_policy_report_only=settings.content_security_policy_report_only or None,
+        frame_options=settings.frame_options or None,
+        referrer_policy=settings.referrer_policy or None,
+        cross_origin_opener_policy=settings.cross_origin_opener_policy or None,
+        nosniff=settings.content_type_nosniff,
+        # Browsers apply it to localhost on every port, so that development over TLS would spoil the other servers there.
+        hsts_seconds=0 if settings.debug else settings.hsts_seconds,
+        hsts_include_subdomains=settings.hsts_include_subdomains,
+        hsts_preload=settings.hsts_preload,
+        permissions_policy=settings.permissions_policy or None,
+    )
