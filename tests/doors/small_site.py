@@ -195,8 +195,8 @@ def endless(name: str, content_type: str) -> Endpoint:
 
 async def quiet_events(request: Request) -> Response:
     async def chunks() -> AsyncIterator[str]:
-        yield "data: 1\n\n"
         try:
+            yield "data: 1\n\n"
             await asyncio.sleep(60)
         finally:
             print("quiet events closed", flush=True)

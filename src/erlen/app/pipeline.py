@@ -55,8 +55,9 @@ class Pipeline:
     def __init__(self, site: Site, *, wrap: Wrap, on_error: OnError, problems: Problems) -> None:
         self.router: Router[Methods] = Router(self._new_methods)
         self.host_routers: list[tuple[HostPattern, Router[Methods]]] = []
-        # With routes of their own host the host is looked at first; without, a path without parameters needs one look-up.
+        # PERF: with routes of their own host the host is looked at first; without, a path needs one look-up or one match.
         self.static: Mapping[str, Methods] = self.router.static
+        self.match: Callable[[str], tuple[Methods, tuple[object, ...]] | None] = self.router.match
         self.wrap = wrap
         self.on_error = on_error
         self.problems = problems
@@ -88,6 +89,7 @@ class Pipeline:
         self.router.freeze()
         if self.host_routers:
             self.static = {}
+            self.match = _match_nothing
 
     async def dispatch(self, request: Request) -> Response:
         """Answer a request. Never raises, except to pass on a cancellation."""
@@ -99,7 +101,11 @@ class Pipeline:
                 self.hosts.check(host)
             methods = self.static.get(request.path)
             if methods is None:
-                methods = self._find(request)
+                found = self.match(request.path)
+                if found is None:
+                    methods = self._find_elsewhere(request)
+                else:
+                    methods, request.params = found
             route = methods.get(request.method) or methods.any or self._other_method(request, methods)
             request.route = route
             on_error = route.on_error
@@ -131,7 +137,8 @@ class Pipeline:
 
     # -- match --------------------------------------------------------------------------------------------------------------
 
-    def _find(self, request: Request) -> Methods:
+    def _find_elsewhere(self, request: Request) -> Methods:
+        """Look among the routes of this host, and for a path with one slash more or less."""
         for router, values in self._routers(request):
             found = self._match(router, request)
             if found is not None:
@@ -230,6 +237,10 @@ class Pipeline:
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 MINIMUM_SIZE = 1024
 """Of a body worth compressing, in bytes."""
+
+
+def _match_nothing(path: str) -> None:
+    return None
 
 
 async def _raise_not_found(request: Request) -> Response:

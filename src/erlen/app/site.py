@@ -166,22 +166,27 @@ class Site:
     # -- what requests ask (RequestContext) -----------------------------------------------------------------------------------
 
     def client_address(self, request: Request) -> str:
+        """Return the client's address; `request.client`."""
         return self.proxies.client(request) if self.trusts_proxies else request.peer
 
     def effective_scheme(self, request: Request) -> str:
+        """Return the scheme that the client uses; `request.scheme`."""
         return self.proxies.scheme(request) if self.trusts_proxies else request.wire_scheme
 
     def effective_host(self, request: Request) -> str:
+        """Return the host that the client asked for, checked; `request.host`."""
         host = self.proxies.host(request) if self.trusts_proxies else request.wire_host
         if host not in self.hosts.known:
             self.hosts.check(host)
         return host
 
     def root_path(self, request: Request) -> str:
+        """Return the prefix of every URL as the client sees it; `request.root_path`."""
         prefix = self.settings.root_path or (self.proxies.prefix(request) if self.trusts_proxies else "")
         return prefix.rstrip("/") + request.mount_path
 
     def request_id(self, request: Request) -> str:
+        """Return the id that a trusted proxy gave a request, or a new one, and announce it in the response; `request.id`."""
         told = self.proxies.request_id(request) if self.trusts_proxies else None
         value = told or secrets.token_hex(16)
 
@@ -192,12 +197,15 @@ class Site:
         return value
 
     def open_session(self, request: Request) -> HttpSession:
+        """Return the visitor's session; `request.session`."""
         return self.protections.sessions.open(request)
 
     def csrf_token(self, request: Request) -> str:
+        """Return a token for this visitor's forms; `request.csrf_token`."""
         return self.protections.csrf.token(request)
 
     def allow_nonce(self, request: Request, response: Response) -> None:
+        """Put the request's nonce into the response's Content-Security-Policy."""
         self.protections.headers.apply_nonce(response, request.csp_nonce)
 
     # -- URLs ---------------------------------------------------------------------------------------------------------------

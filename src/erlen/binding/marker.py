@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal, TypeAlias
+from typing import Any, ClassVar, Literal, TypeAlias
 
 from msgspec import Struct
 
@@ -17,73 +17,57 @@ class Marker(Struct, frozen=True):
 
     alias: str | None = None
 
-    @property
-    def source(self) -> Source:
-        raise NotImplementedError
+    source: ClassVar[Source]
+    """The part of the request."""
 
 
 class Path(Marker, frozen=True):
     """From the path: `Annotated[int, Path("article-id")]`. A parameter named in the path's template needs no marker."""
 
-    @property
-    def source(self) -> Source:
-        return "path"
+    source: ClassVar[Source] = "path"
 
 
 class Query(Marker, frozen=True):
     """From the query string: a scalar, a list of scalars, or a model whose fields are the parameters."""
 
-    @property
-    def source(self) -> Source:
-        return "query"
+    source: ClassVar[Source] = "query"
 
 
 class Header(Marker, frozen=True):
     """From a header field; `user_agent` reads `User-Agent`. A model's fields are header fields."""
 
-    @property
-    def source(self) -> Source:
-        return "header"
+    source: ClassVar[Source] = "header"
 
 
 class Cookie(Marker, frozen=True):
     """From a cookie."""
 
-    @property
-    def source(self) -> Source:
-        return "cookie"
+    source: ClassVar[Source] = "cookie"
 
 
-class Body(Marker, frozen=True, kw_only=True):
+class Body(Marker, frozen=True):
     """From the body: JSON, or the raw bytes or text where the annotation is `bytes` or `str`.
 
     Several body parameters, or one with `embed=True`, are members of one JSON object. `media_type` is what the client must send;
     by default any JSON type for JSON, and anything for `bytes` and `str`.
     """
 
-    alias: str | None = None
     embed: bool = False
     media_type: str | None = None
 
-    @property
-    def source(self) -> Source:
-        return "body"
+    source: ClassVar[Source] = "body"
 
 
 class Form(Marker, frozen=True):
     """From a form field, or a model whose fields are the form's."""
 
-    @property
-    def source(self) -> Source:
-        return "form"
+    source: ClassVar[Source] = "form"
 
 
 class File(Marker, frozen=True):
     """From a file field of a multipart form: `UploadFile`, `list[UploadFile]`, or `bytes` for its content."""
 
-    @property
-    def source(self) -> Source:
-        return "file"
+    source: ClassVar[Source] = "file"
 
 
 class Dependency(Struct, frozen=True):

@@ -137,13 +137,15 @@ class _Incoming:
 
     async def next_part(self) -> Message | None:
         """Return the next message of the body, or None when the client has gone."""
-        async with self._lock:
-            if not self._kept and not self._gone:
-                if self._whole:
-                    return {"type": "http.request"}
-                await self._take()
+        if not (self._kept or self._whole or self._gone):
+            async with self._lock:
+                # While this waited, who watches for the client may have taken the message for it.
+                if not (self._kept or self._whole or self._gone):
+                    await self._take()
+        if self._kept:
             self._read.set()
-            return self._kept.popleft() if self._kept else None
+            return self._kept.popleft()
+        return None if self._gone else {"type": "http.request"}
 
     async def until_disconnect(self) -> None:
         """Return once the client has gone. While a body waits to be read, what is behind it cannot be seen."""

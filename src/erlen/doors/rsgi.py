@@ -260,6 +260,8 @@ class RsgiDoor:
                 draining=self.site.draining,
             )
         except Exception as error:
+            if type(error).__name__ == "RSGIProtocolClosed":  # granian's, and not exported under a stable name
+                return  # the client left between two chunks
             # RSGI has no way to break off: with a Content-Length the client sees the difference, without one a clean end.
             cut = "" if declared_length(response) is not None else " (the client sees an end, not an error: RSGI cannot break off)"
             log_failure("a stream failed" + cut, request, error)

@@ -22,7 +22,7 @@ class AsgiTransport:
 
     async def answer(self, exchange: Exchange) -> None:
         """Let the application answer one request."""
-        body = aiter(exchange.body())
+        body = exchange.body()
 
         async def receive() -> Message:
             chunk = None if exchange.gone.is_set() else await anext(body, None)

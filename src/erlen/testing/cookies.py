@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, MutableMapping
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from itertools import count
 from time import time
 
@@ -12,7 +12,7 @@ from erlen.http.conditional import parse_http_date
 from erlen.http.cookies import format_cookie, parse_cookies
 from erlen.http.url import URL
 
-__all__ = ["CookieJar", "read_set_cookie"]
+__all__ = ["CookieJar", "cookie_field", "read_set_cookie"]
 
 
 class CookieJar(MutableMapping[str, str]):
@@ -46,7 +46,7 @@ class CookieJar(MutableMapping[str, str]):
         raise KeyError(name)
 
     def __setitem__(self, name: str, value: str) -> None:
-        encoded = format_cookie(name, value, secure=True).partition(";")[0].partition("=")[2]
+        encoded = cookie_field({name: value}).partition("=")[2]
         self._drop(name)
         secure = self._base.scheme == "https"
         self._keep(StoredCookie(name, encoded, self._base.host, True, "/", secure, None), self._base)
@@ -87,6 +87,11 @@ class CookieJar(MutableMapping[str, str]):
 
     def _fitting(self, url: URL) -> list[StoredCookie]:
         return [cookie for cookie in self._living() if cookie.fits(url)]
+
+
+def cookie_field(cookies: Mapping[str, str]) -> str:
+    """Return the `Cookie` field of some cookies, whose values are encoded as `Response.set_cookie` does it."""
+    return "; ".join(format_cookie(name, value, secure=True).partition(";")[0] for name, value in cookies.items())
 
 
 class StoredCookie(Struct):

@@ -9,7 +9,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
 from erlen.doors.pool import ThreadPool
-from erlen.errors import ErlenError
+from erlen.errors import ErlenError, HTTPError
 from erlen.testing.outgoing import Outgoing
 from erlen.types import HeaderPairs
 
@@ -38,11 +38,13 @@ class Exchange:
         self.failures: list[BaseException] = []
         """What was raised in the application and by nobody handled, in order."""
         self.head: Future[tuple[int, HeaderPairs]] = get_running_loop().create_future()
+        self._body: AsyncIterator[bytes] | None = None
         self._chunks: deque[bytes] = deque()
         self._news = Event()
         self._taken = Event()
         self._received = 0
         self._left = False
+        self._ended = False
         self._task: Task[None] | None = None
 
     def run(self, application: Callable[[Exchange], Awaitable[None]]) -> None:
@@ -51,11 +53,11 @@ class Exchange:
 
     # -- for the transport --------------------------------------------------------------------------------------------------
 
-    async def body(self) -> AsyncIterator[bytes]:
-        """The pieces of the request's body; those of a plain iterable are made in a thread, as they may wait."""
+    def body(self) -> AsyncIterator[bytes]:
+        """Return the pieces of the request's body; those of a plain iterable are made in a thread, as they may wait."""
         pieces = self.outgoing.pieces
-        async for piece in pieces if isinstance(pieces, AsyncIterable) else self.threads.iterate(pieces):
-            yield piece
+        self._body = aiter(pieces) if isinstance(pieces, AsyncIterable) else self.threads.iterate(pieces)
+        return self._body
 
     def begin(self, status: int, headers: HeaderPairs) -> None:
         """Hand over status and header fields; once."""
@@ -90,7 +92,7 @@ class Exchange:
     async def next_chunk(self) -> bytes | None:
         """Wait for the next piece of the body; None at its end, whole or not."""
         while not self._chunks:
-            if self.complete or self._is_done():
+            if self.complete or self._ended:
                 return None
             self._news.clear()
             await self._news.wait()
@@ -146,9 +148,6 @@ class Exchange:
         self._taken.set()
         self._chunks.clear()
 
-    def _is_done(self) -> bool:
-        return self._task is not None and self._task.done()
-
     async def _run(self, application: Callable[[Exchange], Awaitable[None]]) -> None:
         _current.set(self)
         try:
@@ -166,14 +165,19 @@ class Exchange:
                 # What a server answers for an application that does not.
                 self.head.set_result((500, []))
                 self.complete = True
+            self._ended = True
             self._news.set()
             self.gone.set()
+            # What makes the body stops where the application has not read it to its end.
+            close = getattr(self._body, "aclose", None)
+            if close is not None:
+                await close()
 
 
 def note_failure(request: Request | None, error: BaseException) -> None:
-    """Note an exception with the exchange that is under way in this context, if there is one."""
+    """Note an unexpected exception with the exchange that is under way in this context, if there is one."""
     exchange = _current.get(None)
-    if exchange is not None:
+    if exchange is not None and not isinstance(error, HTTPError):
         exchange.fail(error)
 
 

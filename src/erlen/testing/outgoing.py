@@ -15,7 +15,7 @@ from erlen.http.url import URL
 from erlen.testing.body import Fields, Files, encode_multipart, encode_pairs
 from erlen.types import MISSING, HeaderPairs, Missing
 
-__all__ = ["Body", "Outgoing", "RequestHeaders", "RequestOptions", "base_url", "prepare", "redirected"]
+__all__ = ["Body", "Outgoing", "RequestHeaders", "RequestOptions", "prepare", "read_base", "redirected"]
 
 Body: TypeAlias = bytes | Iterable[bytes] | AsyncIterable[bytes]
 RequestHeaders: TypeAlias = Mapping[str, str | None] | Iterable[tuple[str, str | None]] | None
@@ -64,7 +64,7 @@ class Outgoing(Struct):
         return self.url.raw_path or "/", self.url.query_string
 
 
-def base_url(text: str) -> URL:
+def read_base(text: str) -> URL:
     """Read the URL that a client is at.
 
     Raises:
@@ -121,13 +121,13 @@ def prepare(
         fields["transfer-encoding"] = "chunked"
     elif body or method not in _BODILESS:
         fields["content-length"] = str(len(body))
-    own = [*_checked(defaults), *_checked(headers)]
-    said = {name for name, _ in own}
+    layers = (_checked(defaults), _checked(headers))
+    said = {name for layer in layers for name, _ in layer}
     if method not in _SAFE and "origin" not in said:
         fields["sec-fetch-site"] = "same-origin"
     if "content-length" in said:
         fields.pop("transfer-encoding", None)
-    return Outgoing(method, url, _merge(fields, _checked(defaults), _checked(headers)), cookies or {}, body)
+    return Outgoing(method, url, _merge(fields, *layers), cookies or {}, body)
 
 
 def redirected(former: Outgoing, status: int, location: str) -> Outgoing:
@@ -153,7 +153,7 @@ def redirected(former: Outgoing, status: int, location: str) -> Outgoing:
     return Outgoing(method, url, headers, former.cookies if url.origin == former.url.origin else {}, body)
 
 
-_SAFE = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "QUERY"})
+_SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _BODILESS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "DELETE"})
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+").fullmatch
 _BREAKING = re.compile(r"[\r\n\x00]").search

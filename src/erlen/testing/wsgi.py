@@ -43,10 +43,12 @@ class WsgiTransport:
         call = exchange.threads.call
         body: Iterable[bytes] = await call(self.application, environ, start_response)
         try:
+            if head:  # an application that is a generator says it with its first chunk
+                exchange.begin(*head[0])
             chunks: Iterator[bytes] = iter(body)
             while True:
                 chunk = await call(_next, chunks)
-                if head and (chunk or chunk is None):
+                if head:
                     exchange.begin(*head[0])
                 for piece in (*written, chunk or b""):
                     exchange.put(piece)

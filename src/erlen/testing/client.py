@@ -1,0 +1,174 @@
+"""The test client for `def` tests."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
+from types import TracebackType
+from typing import Any, Unpack
+
+from erlen.app.application import App
+from erlen.app.door import Door
+from erlen.app.site import Site
+from erlen.http.session import HttpSession
+from erlen.testing.connection import Connection
+from erlen.testing.cookies import CookieJar
+from erlen.testing.exchange import Exchange
+from erlen.testing.loop_thread import LoopThread
+from erlen.testing.outgoing import RequestHeaders, RequestOptions
+from erlen.testing.response import StreamedResponse, TestResponse
+
+__all__ = ["Client"]
+
+
+class Client:
+    """Sends requests to an application in this process, as a browser on the site's own page would.
+
+    The application runs behind a real door, on an event loop in a thread of its own, so that streams, disconnects and `def` handlers
+    behave as on a server; every request has its own context, a copy of the test's. The site's protections stay on. Usable from
+    several threads, and also inside a running event loop, which it blocks meanwhile.
+
+    In `with Client(app) as client:` the site starts before the first line and stops after the last. Without `with` it starts at the first
+    request and stops with `close()`; where that is not called, when the client is dropped or the process ends.
+
+    Args:
+        app: the application; it is frozen anew for this client.
+        door: `asgi`, `rsgi` or `wsgi`; by default the one that `erlen run` would choose.
+        overrides: as for `App.freeze`: settings by name, dependencies by the function they replace, provided values by type. An
+            application without `secret_key` gets a random one.
+        base_url: scheme and host that paths belong to. Loopback names are allowed always, others by the setting `allowed_hosts`.
+        headers: sent with each request.
+        follow_redirects: whether redirects are followed; at most 20.
+        raise_errors: raise what a handler raises unexpectedly (anything but an `HTTPError`), also in the middle of a stream or
+            after the response; False shows the response that a browser would get.
+
+    Raises:
+        ConfigurationError: listing the application's mistakes.
+    """
+
+    def __init__(
+        self,
+        app: App | Site,
+        *,
+        door: Door | None = None,
+        overrides: Mapping[Any, Any] | None = None,
+        base_url: str = "http://localhost",
+        headers: RequestHeaders = None,
+        follow_redirects: bool = False,
+        raise_errors: bool = True,
+    ) -> None:
+        self._connection = Connection(
+            app,
+            door=door,
+            overrides=overrides,
+            base=base_url,
+            headers=headers,
+            follow_redirects=follow_redirects,
+            raise_errors=raise_errors,
+        )
+        self._loop = LoopThread()
+        weakref.finalize(self, self._loop.abandon)
+
+    @property
+    def site(self) -> Site:
+        """The frozen application: its settings, routes, `url_for`."""
+        return self._connection.site
+
+    @property
+    def door(self) -> Door:
+        """The interface that requests go through."""
+        return self._connection.door
+
+    @property
+    def cookies(self) -> CookieJar:
+        """The cookies that the client keeps between requests: name -> value."""
+        return self._connection.cookies
+
+    def session(self) -> AbstractContextManager[HttpSession]:
+        """Read and change the session of this client's cookies; it is saved when the block ends without an exception."""
+        return self._connection.session()
+
+    def request(self, method: str, path: str, **options: Unpack[RequestOptions]) -> TestResponse:
+        """Send a request, and return the response when the application is done with it, work after the response included.
+
+        Args:
+            method: in upper case.
+            path: from the root, with a query string perhaps, sent as it is; or an absolute URL.
+            options: `params`, `headers`, `cookies`, `follow_redirects`, and for the body one of `json`, `content`, or `data` and
+                `files`. See `RequestOptions`.
+
+        Raises:
+            Exception: what the handler raised unexpectedly, unless `raise_errors=False`.
+            ConnectionError: where a real client would see the response break off.
+        """
+        return self._loop.run(self._connection.request(method, path, options))
+
+    def get(self, path: str, **options: Unpack[RequestOptions]) -> TestResponse:
+        """Send a GET request."""
+        return self.request("GET", path, **options)
+
+    def head(self, path: str, **options: Unpack[RequestOptions]) -> TestResponse:
+        """Send a HEAD request."""
+        return self.request("HEAD", path, **options)
+
+    def options(self, path: str, **options: Unpack[RequestOptions]) -> TestResponse:
+        """Send an OPTIONS request."""
+        return self.request("OPTIONS", path, **options)
+
+    def post(self, path: str, **options: Unpack[RequestOptions]) -> TestResponse:
+        """Send a POST request."""
+        return self.request("POST", path, **options)
+
+    def put(self, path: str, **options: Unpack[RequestOptions]) -> TestResponse:
+        """Send a PUT request."""
+        return self.request("PUT", path, **options)
+
+    def patch(self, path: str, **options: Unpack[RequestOptions]) -> TestResponse:
+        """Send a PATCH request."""
+        return self.request("PATCH", path, **options)
+
+    def delete(self, path: str, **options: Unpack[RequestOptions]) -> TestResponse:
+        """Send a DELETE request."""
+        return self.request("DELETE", path, **options)
+
+    @contextmanager
+    def stream(self, method: str, path: str, **options: Unpack[RequestOptions]) -> Iterator[StreamedResponse]:
+        """Send a request and read its response while it is made: `with client.stream("GET", "/events") as response:`.
+
+        The end of the block disconnects, and waits until the application has noticed.
+
+        Raises:
+            ErlenError: if it has not after five seconds. Else what `request` raises.
+        """
+        exchange, history = self._loop.run(self._connection.begin(method, path, options))
+        try:
+            yield self._connection.make(StreamedResponse, exchange, history, partial(self._next_chunk, exchange))
+        finally:
+            self._loop.run(self._connection.end(exchange))
+        self._connection.raise_failures(exchange)
+
+    def close(self) -> None:
+        """Stop the site and end the client's thread. A second call does nothing."""
+        try:
+            self._loop.run(self._connection.close())
+        finally:
+            self._loop.close()
+
+    def __enter__(self) -> Client:
+        try:
+            self._loop.run(self._connection.open())
+        except BaseException:
+            self._loop.close()
+            raise
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<Client of {self.site!r} through {self.door}>"
+
+    def _next_chunk(self, exchange: Exchange) -> bytes | None:
+        return self._loop.run(self._connection.next_chunk(exchange))
