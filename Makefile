@@ -29,7 +29,7 @@ venv: $(VENV)/.dev
 
 demo: $(VENV)/.standard
 	@echo "The demo is on http://127.0.0.1:$(PORT) (Ctrl-C ends it)"
-	@cd examples/demo && $(abspath $(BIN))/erlen run --host 127.0.0.1 --port $(PORT)
+	@cd examples/demo && SECRET_KEY="$${SECRET_KEY:-$$($(abspath $(BIN))/erlen secret)}" $(abspath $(BIN))/erlen run --host 127.0.0.1 --port $(PORT)
 
 # Every step runs, so that one run reports everything; the tests come last.
 test: venv

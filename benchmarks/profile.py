@@ -175,6 +175,8 @@ async def _print_hot(call: Call, top: int, *, at_once: int) -> None:
     import cProfile
     import pstats
 
+    from benchmarks.servers import without_folders
+
     profile = cProfile.Profile()
     profile.enable()
     for _ in range(TIMED // 4 // at_once):
@@ -185,7 +187,7 @@ async def _print_hot(call: Call, top: int, *, at_once: int) -> None:
     print("\ncProfile, by own time (its own cost inflates small functions):\n")
     for line in text.getvalue().splitlines():
         if line.strip() and not line.lstrip().startswith(("Ordered", "List")):
-            print(line.replace(f"{HERE.parent}/", "").rstrip())
+            print(without_folders(line).rstrip())
 
 
 class _Scope:

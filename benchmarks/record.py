@@ -31,6 +31,7 @@ class Record(Struct):
     versions: dict[str, str]
     rounds: int
     seconds: int
+    retries: int
     loader: str
     header_source: str
     cells: dict[str, dict[str, list[Load | None]]] = field(default_factory=dict)
@@ -54,6 +55,11 @@ class Record(Struct):
         """Return the median of the rounds' ratios: both sides of each were measured within the same minute or so."""
         pairs = self._pairs(scenario, contestant, other, other_scenario)
         return median(one.rate / two.rate for one, two in pairs) if pairs else None
+
+    def straddles(self, bound: float, scenario: str, contestant: str, other: str, other_scenario: str = "") -> bool:
+        """Tell whether some rounds' ratios reach a bound and others do not."""
+        reached = {one.rate / two.rate >= bound for one, two in self._pairs(scenario, contestant, other, other_scenario)}
+        return len(reached) > 1
 
     def thrift(self, scenario: str, contestant: str, other: str, other_scenario: str = "") -> float | None:
         """Return the same ratio by the servers' processor time for a request, which a busy machine disturbs much less."""

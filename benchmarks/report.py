@@ -35,7 +35,7 @@ def _head(record: Record) -> str:
     return (
         f"# Results of {record.date}\n\n"
         f"`{record.command}`: {record.rounds} interleaved rounds of {record.seconds} s, {CONNECTIONS} connections from {record.loader}, "
-        f"one worker.{noise} Absolute figures belong to this machine on this day; ratios within the run are what counts.\n\n"
+        f"one worker; a round disturbed by others was repeated up to {record.retries} times and the calmest kept.{noise} Absolute figures belong to this machine on this day; ratios within the run are what counts.\n\n"
         f"- {machine}\n- {versions}\n- Headers of the bare handlers: {record.header_source}"
     )
 
@@ -131,7 +131,7 @@ def _targets(record: Record) -> str:
 def _mark(verdict: Verdict, *, disturbed: bool) -> str:
     if verdict.met is None:
         return "–"
-    if disturbed and (verdict.met_by_time is None or verdict.met_by_time != verdict.met):
+    if disturbed and not verdict.certain:
         return "unclear"
     return "met" if verdict.met else "**missed**"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import socket
@@ -17,7 +18,7 @@ from typing import NamedTuple
 from benchmarks.contest import Contestant
 from benchmarks.wire import ask
 
-__all__ = ["ROOT", "Running", "ServerFailed", "last_line", "pinned", "serve"]
+__all__ = ["ROOT", "Running", "ServerFailed", "last_line", "pinned", "serve", "without_folders"]
 
 ROOT = Path(__file__).resolve().parent.parent
 START_SECONDS = 20.0
@@ -103,7 +104,12 @@ def serve(contestant: Contestant, target: str, environment: Mapping[str, str], *
 def last_line(text: str) -> str:
     """Return the last line that says something, without this machine's folders."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return lines[-1].replace(f"{ROOT}/", "")[:300] if lines else "nothing was printed"
+    return without_folders(lines[-1])[:300] if lines else "nothing was printed"
+
+
+def without_folders(text: str) -> str:
+    """Cut absolute paths down to the part that is the same on every machine."""
+    return re.sub(r"/[^\s'\"]*/(?=src/erlen/|python3\.|benchmarks/)", "", text)
 
 
 def _answers(port: int, path: str) -> bool:

@@ -18,7 +18,7 @@ class Verdict(NamedTuple):
     measured: str
     met: bool | None
     by_time: str = "–"
-    met_by_time: bool | None = None
+    certain: bool = True  # every round says the same, and the ratio by processor time does too
     door: str = ""
 
 
@@ -67,7 +67,8 @@ def _against(record: Record, scenario: str, mine: str, theirs: str, bound: float
     if ratio is None:
         return Verdict(scenario, target, "not measured in this run", None)
     thrift = record.thrift(scenario, mine, theirs, other_scenario) or 0.0
-    return Verdict(scenario, target, _times(ratio), ratio >= bound, _times(thrift), thrift >= bound, mine)
+    certain = (ratio >= bound) == (thrift >= bound) and not record.straddles(bound, scenario, mine, theirs, other_scenario)
+    return Verdict(scenario, target, _times(ratio), ratio >= bound, _times(thrift), certain, mine)
 
 
 def _against_best(record: Record, scenario: str, mine: str, bound: float) -> Verdict:
@@ -78,7 +79,8 @@ def _against_best(record: Record, scenario: str, mine: str, bound: float) -> Ver
         return Verdict(scenario, target, "not measured in this run", None)
     thrift = record.thrift(scenario, mine, best) or 0.0
     met, met_by_time = (figure > bound if bound == 1 else figure >= bound for figure in (ratio, thrift))
-    return Verdict(scenario, target, f"{_times(ratio)} ({best})", met, _times(thrift), met_by_time, mine)
+    certain = met == met_by_time and not record.straddles(bound, scenario, mine, best)
+    return Verdict(scenario, target, f"{_times(ratio)} ({best})", met, _times(thrift), certain, mine)
 
 
 def _memory(record: Record, mine: str, theirs: str) -> Verdict:
@@ -86,7 +88,7 @@ def _memory(record: Record, mine: str, theirs: str) -> Verdict:
     one, two = (record.footprints[name].worker_mb if name in record.footprints else None for name in (mine, theirs))
     if one is None or two is None:
         return Verdict("memory", target, "not measured in this run", None)
-    return Verdict("memory", target, f"{one:.1f} MB against {two:.1f} MB", one <= two, met_by_time=one <= two)
+    return Verdict("memory", target, f"{one:.1f} MB against {two:.1f} MB", one <= two)
 
 
 def _latency(record: Record) -> Verdict:
@@ -95,7 +97,7 @@ def _latency(record: Record) -> Verdict:
     theirs = record.half_p99(best) if best is not None else None
     if mine is None or theirs is None:
         return Verdict("json", target, "not measured in this run", None)
-    return Verdict("json", target, f"{mine:.2f} ms against {theirs:.2f} ms ({best})", mine <= theirs)
+    return Verdict("json", target, f"{mine:.2f} ms against {theirs:.2f} ms ({best})", mine <= theirs, certain=False)
 
 
 def _factor(bound: float) -> str:

@@ -9,7 +9,23 @@ from typing import Annotated, Literal
 
 from markupsafe import Markup
 
-from erlen import App, Event, File, Form, Meta, NotFound, Request, Response, Struct, UploadFile, flash, redirect, url_for
+from erlen import (
+    App,
+    Event,
+    File,
+    FileResponse,
+    Form,
+    Meta,
+    NotFound,
+    Request,
+    Response,
+    Struct,
+    UnsupportedMediaType,
+    UploadFile,
+    flash,
+    redirect,
+    url_for,
+)
 
 app = App()
 
@@ -34,6 +50,7 @@ class Book(Struct, kw_only=True):
     author: str
     state: State
     stars: Stars | None = None
+    cover_type: str = "application/octet-stream"
 
 
 class Review(Struct):
@@ -65,6 +82,7 @@ class Shelf:
 
 app.provide(Shelf, Shelf, scope="app", threaded=False)
 COVERS = Path(__file__).with_name("covers")
+PICTURES = ("image/png", "image/jpeg", "image/webp")
 
 
 # -- an API -----------------------------------------------------------------------------------------------------------------
@@ -123,19 +141,20 @@ def review(id: int, data: Annotated[Review, Form()], shelf: Shelf) -> Response:
 @app.post("/books/{id}/cover", max_body_size=2 * 1024 * 1024)
 def upload_cover(id: int, cover: Annotated[UploadFile, File()], shelf: Shelf) -> Response:
     """Keep a cover picture."""
-    shelf.get(id)
-    if cover.content_type not in ("image/png", "image/jpeg", "image/webp"):
-        return Response("A cover is a PNG, JPEG or WebP picture.", 415)
+    book = shelf.get(id)
+    if cover.content_type not in PICTURES:
+        raise UnsupportedMediaType("A cover is a PNG, JPEG or WebP picture.")
     COVERS.mkdir(exist_ok=True)
     cover.save(COVERS / str(id), overwrite=True)
+    book.cover_type = cover.content_type
     return redirect(url_for("home"), 303)
 
 
 @app.get("/books/{id}/cover")
-def download_cover(id: int, shelf: Shelf) -> Path:
+def download_cover(id: int, shelf: Shelf) -> Response:
     """Send the cover picture, with ETag and ranges."""
-    shelf.get(id)
-    return COVERS / str(id)
+    book = shelf.get(id)
+    return FileResponse(COVERS / str(id), content_type=book.cover_type, max_age=60)
 
 
 # -- a stream ---------------------------------------------------------------------------------------------------------------
@@ -151,12 +170,18 @@ async def events(shelf: Shelf, seconds: Annotated[float, Meta(gt=0, le=60)] = 2.
 
 def _row(book: Book, token: str) -> Markup:
     stars = Markup("").join(Markup("<option>{}</option>").format(number) for number in range(1, 6))
-    return ROW.format(book=book, shown="★" * (book.stars or 0), stars=stars, token=token, review=url_for("review", id=book.id))
+    cover = url_for("download_cover", id=book.id)
+    link = Markup('<a href="{}">see it</a>').format(cover) if (COVERS / str(book.id)).exists() else ""
+    review = url_for("review", id=book.id)
+    return ROW.format(book=book, shown="★" * (book.stars or 0), stars=stars, token=token, review=review, cover=cover, link=link)
 
 
 ROW = Markup("""<li><cite>{book.title}</cite> {book.author} <small>{book.state} {shown}</small>
 <form method="post" action="{review}"><input type="hidden" name="csrf_token" value="{token}">
-<label>Stars <select name="stars">{stars}</select></label> <button>Done</button></form></li>
+<label>Stars <select name="stars">{stars}</select></label> <button>Done</button></form>
+<form method="post" action="{cover}" enctype="multipart/form-data"><input type="hidden" name="csrf_token" value="{token}">
+<label>Cover <input type="file" name="cover" accept="image/png,image/jpeg,image/webp" required></label> <button>Upload</button>
+{link}</form></li>
 """)
 
 PAGE = Markup("""<!doctype html>
@@ -168,9 +193,9 @@ PAGE = Markup("""<!doctype html>
 :root {{ color-scheme: light dark; }}
 body {{ font: 1rem/1.6 system-ui, sans-serif; max-width: 44rem; margin: 2rem auto; padding: 0 1rem; }}
 ul {{ list-style: none; padding: 0; }}
-li {{ display: flex; flex-wrap: wrap; gap: .5rem 1rem; align-items: baseline; padding: .5rem 0; border-bottom: 1px solid color-mix(in srgb, currentcolor 20%, transparent); }}
-li form {{ margin-left: auto; }}
-input, select, button {{ font: inherit; padding: .2rem .5rem; }}
+li {{ display: flex; flex-wrap: wrap; gap: .5rem 1rem; align-items: baseline; padding: .75rem 0; border-bottom: 1px solid #8886; }}
+li form {{ flex-basis: 100%; }}
+input, select, button {{ font: inherit; padding: .2rem .5rem; max-width: 100%; }}
 </style>
 <main>
 <h1>Reading list</h1>

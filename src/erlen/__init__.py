@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from erlen.errors import ServiceUnavailable as ServiceUnavailable
     from erlen.errors import TooManyRequests as TooManyRequests
     from erlen.errors import Unauthorized as Unauthorized
+    from erlen.errors import UnsupportedMediaType as UnsupportedMediaType
     from erlen.errors import abort as abort
     from erlen.http.event import Event as Event
     from erlen.http.event import EventStreamResponse as EventStreamResponse
@@ -85,7 +86,7 @@ _ROOMS = {
     "erlen.binding.marker": "Body Cookie Depends File Form Header Path Query",
     "erlen.errors": (
         "BadRequest ConfigurationError Conflict ErlenError Forbidden Gone HTTPError InvalidRequest NotFound PreconditionFailed "
-        "ServiceUnavailable TooManyRequests Unauthorized abort"
+        "ServiceUnavailable TooManyRequests Unauthorized UnsupportedMediaType abort"
     ),
     "erlen.http.event": "Event EventStreamResponse JSONLinesResponse",
     "erlen.http.file": "FileResponse",

@@ -146,6 +146,7 @@ class NotFound(HTTPError):
     """404: nothing is here."""
 
     status = 404
+    default_detail = "There is nothing at this address."
 
 
 class MethodNotAllowed(HTTPError):

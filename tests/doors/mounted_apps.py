@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from typing import Any
 
 import flask
@@ -44,7 +44,10 @@ def flask_app() -> Any:
             finally:
                 print("flask stream closed", flush=True)
 
-        return flask.Response(pieces(), mimetype="text/plain")
+        response = flask.Response(pieces(), mimetype="text/plain")
+        method = flask.request.method
+        response.call_on_close(lambda: print(f"flask closed a {method}", flush=True))
+        return response
 
     @app.get("/fail")
     def fail() -> str:
@@ -69,7 +72,7 @@ def plain_wsgi(environ: dict[str, Any], start_response: Callable[..., Any]) -> I
 
 def starlette_app() -> Starlette:
     @contextlib.asynccontextmanager
-    async def lifespan(app: Starlette) -> AsyncIterator[dict[str, str]]:
+    async def lifespan(app: Starlette) -> AsyncGenerator[dict[str, str]]:
         print("starlette started", flush=True)
         yield {"greeting": "from the lifespan"}
         print("starlette stopped", flush=True)
@@ -116,10 +119,9 @@ def starlette_app() -> Starlette:
     async def away(request: Request) -> Response:
         return RedirectResponse("/elsewhere")
 
-    routes = [
-        Route("/", root), Route("/echo", echo, methods=["POST"]), Route("/stream", stream), Route("/endless", endless), Route("/fail", fail),
-        Route("/away", away),
-    ]
+    routes = [Route("/echo", echo, methods=["POST"])]
+    pages = {"": root, "away": away, "endless": endless, "fail": fail, "stream": stream}
+    routes += [Route("/" + name, page) for name, page in pages.items()]
     return Starlette(routes=routes, lifespan=lifespan)
 
 

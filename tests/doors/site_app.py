@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from erlen.doors.mount import MountedLifespan, asgi_endpoint, wsgi_endpoint
-from erlen.http.limits import Limits
 from tests.doors.mounted_apps import flask_app, plain_asgi, plain_wsgi, starlette_app
 from tests.doors.small_site import ENDPOINTS, LOOP_ENDPOINTS, THREADED, SmallSite
+
+from erlen.doors.mount import MountedLifespan, asgi_endpoint, wsgi_endpoint
+from erlen.http.limits import Limits
 
 LIMITS = Limits(body_size=100_000, body_timeout=0.3, header_size=4096, target_size=2048)
 

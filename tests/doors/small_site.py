@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
 from contextvars import ContextVar
+from typing import Any
 
 from erlen.doors.draining import Draining
 from erlen.doors.mount import MountedLifespan
@@ -15,9 +16,10 @@ from erlen.http.file import FileResponse
 from erlen.http.limits import Limits
 from erlen.http.request import Request, active_request
 from erlen.http.response import HTMLResponse, JSONResponse, Response, StreamResponse, TextResponse
+from erlen.http.session import HttpSession
 from erlen.types import HeaderPairs
 
-Endpoint = Callable[[Request], Awaitable[Response]]
+Endpoint = Callable[[Request], Coroutine[Any, Any, Response]]
 
 
 class SmallSite:
@@ -27,11 +29,11 @@ class SmallSite:
 
     def __init__(
         self,
-        endpoints: dict[str, Endpoint],
-        threaded: dict[str, Endpoint],
+        endpoints: Mapping[str, Endpoint],
+        threaded: Mapping[str, Endpoint],
         limits: Limits | None = None,
-        mounts: dict[str, Endpoint] | None = None,
-        threaded_mounts: dict[str, Endpoint] | None = None,
+        mounts: Mapping[str, Endpoint] | None = None,
+        threaded_mounts: Mapping[str, Endpoint] | None = None,
     ) -> None:
         self.endpoints = endpoints
         self.mounts = mounts or {}
@@ -99,11 +101,17 @@ class SmallSite:
     def root_path(self, request: Request) -> str:
         return request.mount_path
 
-    def open_session(self, request: Request) -> object:
+    def allow_nonce(self, request: Request, response: Response) -> None:
+        raise ErlenError("no policies here")
+
+    def open_session(self, request: Request) -> HttpSession:
         raise ErlenError("no sessions here")
 
     def csrf_token(self, request: Request) -> str:
         raise ErlenError("no sessions here")
+
+    def trusts_origin(self, origin: str) -> bool:
+        return False
 
     def request_id(self, request: Request) -> str:
         return "1"

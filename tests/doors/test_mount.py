@@ -51,6 +51,12 @@ def test_head_of_a_mounted_page(server: Server) -> None:
     assert f"content-length: {length}".encode() in raw.lower()
 
 
+def test_a_stream_that_head_does_not_want_is_closed(server: Server) -> None:
+    raw = server.exchange(b"HEAD /flask/stream HTTP/1.1\r\nHost: example.com\r\nConnection: close\r\n\r\n")
+    assert raw.endswith(b"\r\n\r\n")
+    assert server.logged("flask closed a HEAD")
+
+
 def test_a_wsgi_application_by_hand(server: Server) -> None:
     answer = server.get("/wsgi/a%C3%A9", "X-Name: mine", "X_Name: spoofed", method="POST", body=b"line\nrest")
     assert answer.body in (

@@ -52,6 +52,13 @@ def test_head_has_the_fields_of_get_and_no_body(server: Server, path: str) -> No
     assert lengths == [f"content-length: {value}".encode() for value in get.all("content-length")]
 
 
+@pytest.mark.parametrize("kind", ["rsgi", "asgi-granian", "wsgi"])
+@pytest.mark.parametrize("path", ["/", "/own", "/file", "/sync-stream", "/empty"])
+def test_head_over_http_2_has_no_body(servers: Callable[[str], Server], kind: str, path: str) -> None:
+    frames = http2_frames(servers(kind).port, "HEAD", path)
+    assert [kind for kind, payload in frames if kind != DATA or payload] == [HEADERS]
+
+
 def test_the_request_is_told_alike(server: Server) -> None:
     told = json.loads(server.get("/a/b%20%C3%A9?x=1&y=%2F", "X-Thing: one", "Accept: */*").text)
     headers = dict(told.pop("headers"))
@@ -84,7 +91,8 @@ def test_bodies_are_read_whole_and_piece_by_piece(server: Server) -> None:
 
 
 def test_chunked_bodies_are_read(server: Server) -> None:
-    request = b"POST %b HTTP/1.1\r\nHost: example.com\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n4\r\ndefg\r\n0\r\n\r\n"
+    request = b"POST %b HTTP/1.1\r\nHost: example.com\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
+    request += b"3\r\nabc\r\n4\r\ndefg\r\n0\r\n\r\n"
     for path, body in ((b"/echo", b"abcdefg"), (b"/count", b"7"), (b"/thread-body", b"abcdefg")):
         assert server.exchange(request % path).endswith(b"\r\n\r\n" + body)
 
@@ -105,7 +113,8 @@ def test_each_request_has_a_context_of_its_own(server: Server) -> None:
     request = b"GET %b HTTP/1.1\r\nHost: example.com\r\n\r\n"
     for path in (b"/state", b"/thread-state"):
         last = b"GET %b HTTP/1.1\r\nHost: example.com\r\nConnection: close\r\n\r\n"
-        raw = server.exchange(*[request % path, 0.02] * 5, last % path)
+        parts: list[bytes | float] = [request % path, 0.02]
+        raw = server.exchange(*parts * 5, last % path)
         assert raw.count(b"\r\n\r\n0") == 6
 
 
@@ -161,7 +170,7 @@ def test_a_generator_is_closed_when_the_client_leaves(loop_server: Server, path:
 
 
 def test_a_synchronous_generator_is_closed_when_the_client_leaves(server: Server) -> None:
-    leave_after(server, "/sync-endless", b"\r\nx")
+    leave_after(server, "/sync-endless", b"\r\n1\r\nx\r\n")
     assert server.logged("sync endless closed")
 
 
@@ -205,6 +214,32 @@ def test_a_worker_that_is_told_to_stop_finishes_requests_and_ends_event_streams(
     assert slow[0].text == "slow"
     assert server.logged("events closed")
     assert server.logged("site has shut down")
+
+
+DATA, HEADERS, SETTINGS = 0, 1, 4
+
+
+def http2_frames(port: int, method: str, path: str) -> list[tuple[int, bytes]]:
+    """Send one request by HTTP/2 (RFC 9113) with prior knowledge; return type and payload of the frames of its stream."""
+    fields = [(":method", method), (":scheme", "http"), (":path", path), (":authority", "example.com")]
+    # RFC 7541, section 6.2.2: literals without indexing, names spelt out.
+    block = b"".join(bytes([0, len(name)]) + name.encode() + bytes([len(value)]) + value.encode() for name, value in fields)
+    frames = []
+    with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
+        connection.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(SETTINGS, 0, 0, b"") + frame(HEADERS, 0x5, 1, block))
+        reader = connection.makefile("rb")
+        ended = False
+        while not ended:
+            head = reader.read(9)
+            payload = reader.read(int.from_bytes(head[:3], "big"))
+            if int.from_bytes(head[5:], "big") == 1:
+                frames.append((head[3], payload))
+                ended = bool(head[4] & 0x1) or head[3] not in (DATA, HEADERS)
+    return frames
+
+
+def frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
+    return len(payload).to_bytes(3, "big") + bytes([kind, flags]) + stream.to_bytes(4, "big") + payload
 
 
 def leave_after(server: Server, path: str, first: bytes) -> None:

@@ -174,13 +174,14 @@ def test_int_range() -> None:
 
 
 def test_choices() -> None:
-    converter = ChoiceConverter.of("red, green")
+    converter = ChoiceConverter(["red", "green"])
+    assert converter.name == "any:red,green"
     assert converter.parse("green") == "green"
     with pytest.raises(ValueError, match="expected one of red, green, got 'blue'"):
         converter.format("blue")
-    for argument in ("", "a,,b", "a,a", "a/b"):
+    for values in ([""], ["a", "", "b"], ["a", "a"], ["a/b"], [1.5], ["1", 1]):
         with pytest.raises(ValueError, match="choice"):
-            ChoiceConverter.of(argument)
+            ChoiceConverter(values)
 
 
 def test_regex_matches_the_whole_text_and_converts_it() -> None:
@@ -192,6 +193,17 @@ def test_regex_matches_the_whole_text_and_converts_it() -> None:
             converter.parse(text)
     with pytest.raises(ValueError, match="expected text like"):
         converter.format(7)
+
+
+def test_validation_bypass_by_digits_of_another_alphabet() -> None:
+    with pytest.raises(ValueError, match="expected text like"):
+        RegexConverter(r"\d+").parse("٣")
+
+
+@pytest.mark.parametrize("pattern", ["", "(", "a{2}{3}**", "[z-a]"])
+def test_malformed_regular_expressions(pattern: str) -> None:
+    with pytest.raises(ValueError, match="the regular expression"):
+        RegexConverter(pattern)
 
 
 def test_converters_are_equal_by_what_they_do() -> None:

@@ -1,17 +1,28 @@
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from uuid import UUID
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from erlen.routing import Converter, Converters, HostPattern, Parameter, Pattern
+from erlen.routing import Converters, HostPattern, Parameter, Pattern
 from erlen.routing.converter import TextConverter
 from erlen.routing.pattern import Segment
 
 Resolve = Callable[..., Pattern]
+
+
+def spelled(pattern: Pattern) -> str:
+    """The template again, from the parts."""
+    return "".join(
+        "/"
+        + "".join(part if isinstance(part, str) else f"{{{':'.join(filter(None, msgspec.structs.astuple(part)))}}}" for part in one.parts)
+        for one in pattern.segments
+    )
 
 
 @pytest.mark.parametrize(
@@ -29,7 +40,6 @@ Resolve = Callable[..., Pattern]
         ("/{article.slug}", [(Parameter("article.slug"),)], ("article.slug",)),
         ("/größe/a b", [("größe",), ("a b",)], ()),
         ("/.well-known/x", [(".well-known",), ("x",)], ()),
-        ("", [], ()),
     ],
 )
 def test_templates(template: str, parts: list[tuple[str | Parameter, ...]], names: tuple[str, ...]) -> None:
@@ -37,12 +47,13 @@ def test_templates(template: str, parts: list[tuple[str | Parameter, ...]], name
     assert [segment.parts for segment in pattern.segments] == parts
     assert pattern.names == names
     assert pattern.template == template
-    assert "".join(f"/{segment}" for segment in pattern.segments) == template
+    assert spelled(pattern) == template
 
 
 @pytest.mark.parametrize(
     ("template", "message"),
     [
+        ("", "begins with a slash: write '/'"),
         ("articles", "begins with a slash: write '/articles'"),
         ("/{id", "never closed: '{id'"),
         ("/id}", "never opened"),
@@ -69,9 +80,8 @@ def test_templates(template: str, parts: list[tuple[str | Parameter, ...]], name
 )
 def test_malformed_templates(template: str, message: str) -> None:
     with pytest.raises(ValueError, match=message) as caught:
-        Pattern.parse(template, "app.py:3")
+        Pattern.parse(template)
     assert str(caught.value).startswith(repr(template))
-    assert str(caught.value).endswith("(app.py:3)")
 
 
 @given(st.text("/{}:.\\abc-[]1", max_size=20))
@@ -80,18 +90,18 @@ def test_any_template_parses_or_raises_value_error(text: str) -> None:
         pattern = Pattern.parse(text)
     except ValueError:
         return
-    assert "".join(f"/{segment}" for segment in pattern.segments) == text
+    assert spelled(pattern) == text
 
 
 def test_converters_come_from_the_template_then_the_annotation_then_are_text(resolve: Resolve) -> None:
     pattern = resolve("/{a:int}/{b}/{c}", {"b": UUID, "unrelated": list[int]})
-    assert [parameter.converter.name for parameter in pattern.parameters if parameter.converter] == ["int", "uuid", "str"]
+    assert [converter.name for one in pattern.segments for converter in one.converters] == ["int", "uuid", "str"]
 
 
 def test_a_dotted_name_is_one_name(resolve: Resolve) -> None:
     pattern = resolve("/{article.slug}", {"article": dict})
     assert pattern.names == ("article.slug",)
-    assert isinstance(pattern.parameters[0].converter, TextConverter)
+    assert isinstance(pattern.segments[0].converters[0], TextConverter)
 
 
 @pytest.mark.parametrize(
@@ -103,14 +113,14 @@ def test_a_dotted_name_is_one_name(resolve: Resolve) -> None:
         ("/{p:path}/x", {}, "nothing may come after it"),
         ("/{p:path}/", {}, "nothing may come after it"),
         ("/v{p:path}", {}, "no text may touch it"),
-        ("/{x:re:(a+)+}", {}, "in several ways"),
+        ("/{x:re:(a}", {}, "malformed"),
         ("/{x:re:a/b}", {}, "has a slash"),
     ],
 )
 def test_mistakes_found_when_resolving(template: str, annotations: dict[str, object], message: str) -> None:
-    with pytest.raises(ValueError, match=r"app\.py:3") as caught:
-        Pattern.parse(template, "app.py:3").resolve(annotations, Converters())
-    assert message in str(caught.value)
+    with pytest.raises(ValueError, match=re.escape(message)) as caught:
+        Pattern.parse(template).resolve(annotations, Converters())
+    assert str(caught.value).startswith(repr(template))
 
 
 def test_a_nameless_converter_is_refused(converters: Converters) -> None:
@@ -120,36 +130,6 @@ def test_a_nameless_converter_is_refused(converters: Converters) -> None:
     converters.register("odd", lambda _: Nameless())
     with pytest.raises(ValueError, match="Nameless needs a name"):
         Pattern.parse("/{x:odd}").resolve({}, converters)
-
-
-@pytest.mark.parametrize(
-    ("prefix", "template", "joined"),
-    [
-        ("/api", "/x", "/api/x"),
-        ("/api/", "/x", "/api/x"),
-        ("/", "/x", "/x"),
-        ("/api", "/", "/api/"),
-        ("/api", "", "/api"),
-        ("", "/x", "/x"),
-        ("", "", ""),
-        ("/{org}/", "/{id:int}", "/{org}/{id:int}"),
-    ],
-)
-def test_joining(prefix: str, template: str, joined: str) -> None:
-    pattern = Pattern.parse(prefix) + Pattern.parse(template)
-    assert pattern == Pattern.parse(joined)
-
-
-def test_joining_refuses_what_could_not_be_written(resolve: Resolve) -> None:
-    with pytest.raises(ValueError, match="'id' occurs twice"):
-        Pattern.parse("/{id}") + Pattern.parse("/{id}", "app.py:3")
-    with pytest.raises(ValueError, match="nothing may come after it"):
-        resolve("/{p:path}") + Pattern.parse("/x")
-
-
-def test_the_place_of_a_joined_pattern_is_that_of_the_route() -> None:
-    joined = Pattern.parse("/a", "blog.py:1") + Pattern.parse("/b", "blog.py:9")
-    assert joined.where == "blog.py:9"
 
 
 def segment(template: str) -> Segment:
@@ -199,17 +179,12 @@ def test_composing_refuses_what_would_be_read_differently() -> None:
         ("{n:int}.example.com", "5.example.com", (5,)),
         ("{n:int}.example.com", "a.example.com", None),
         ("shop-{n:int}.{tld:any:com,org}", "shop-7.org", (7, "org")),
-        ("{t}.Bücher.example", "a.xn--bcher-kva.example", ("a",)),
+        ("{t}.xn--bcher-kva.example", "a.xn--bcher-kva.example", ("a",)),
         ("EXAMPLE.com", "example.com", ()),
     ],
 )
 def test_hosts(converters: Converters, template: str, host: str, values: tuple[object, ...] | None) -> None:
     assert HostPattern.parse(template).resolve({}, converters).match(host) == values
-
-
-def test_host_literal() -> None:
-    assert HostPattern.parse("Shop.Bücher.example").literal == "shop.xn--bcher-kva.example"
-    assert HostPattern.parse("{t}.example.com").literal is None
 
 
 def test_host_annotations(converters: Converters) -> None:
@@ -219,7 +194,7 @@ def test_host_annotations(converters: Converters) -> None:
 @pytest.mark.parametrize(
     ("template", "message"),
     [
-        ("", "at least one label"),
+        ("", "a label is empty"),
         ("example.com:80", "leave the port out"),
         ("a..b", "a label is empty"),
         (".example.com", "a label is empty"),
@@ -234,8 +209,8 @@ def test_host_annotations(converters: Converters) -> None:
 )
 def test_malformed_hosts(template: str, message: str) -> None:
     with pytest.raises(ValueError, match=message) as caught:
-        HostPattern.parse(template, "app.py:3")
-    assert str(caught.value).endswith("(app.py:3)")
+        HostPattern.parse(template)
+    assert str(caught.value).startswith(repr(template))
 
 
 def test_hosts_have_no_rest(converters: Converters) -> None:
@@ -257,13 +232,3 @@ def test_hostile_templates_and_segments_take_linear_time(assert_linear: Callable
 def test_unresolved_parameters_are_reported() -> None:
     with pytest.raises(ValueError, match="call resolve"):
         _ = segment("{a}").converters
-
-
-def test_spans_is_known_once_resolved(converters: Converters) -> None:
-    class Rest(Converter):
-        name = "rest"
-        spans = True
-
-    converters.register("rest", Rest())
-    assert Pattern.parse("/{x:rest}").resolve({}, converters).spans
-    assert not Pattern.parse("/{x}").resolve({}, converters).spans

@@ -43,6 +43,7 @@ def urls_of(template: str, host: str | None = None, annotations: Mapping[str, ob
         ("/u/{s}", {"s": "%2e%2e"}, "/u/%252e%252e"),
         ("/u/{s}", {"s": "..."}, "/u/..."),
         ("/f/{p:path}", {"p": "a b/c/"}, "/f/a%20b/c/"),
+        ("/f/{p:path:optional}", {"p": ""}, "/f/"),
         ("/v{a}/{b}.json", {"a": 1, "b": "x"}, "/v1/x.json"),
         ("/{article.slug}", {"article.slug": "x"}, "/x"),
     ],
@@ -86,8 +87,9 @@ def test_queries_are_read_back(pairs: list[tuple[str, str]]) -> None:
 
 
 def test_a_query_value_without_a_text_is_refused() -> None:
-    with pytest.raises(ValueError, match="'q' is <object"):
-        urls_of("/x").build("it", {}, {"q": object()})
+    for value in (object(), float("nan"), b"x"):
+        with pytest.raises(ValueError, match=r"'q' is .*turn it into text first"):
+            urls_of("/x").build("it", {}, {"q": value})
 
 
 @pytest.mark.parametrize(
@@ -188,11 +190,7 @@ def test_names_are_given_once(resolve: Resolve) -> None:
     urls = URLMap()
     urls.add("a", resolve("/a"))
     urls.add("a", resolve("/a"))
-    assert "a" in urls
-    assert list(urls) == ["a"]
-    assert len(urls) == 1
-    assert urls.pattern("a").template == "/a"
-    assert urls.host("a") is None
+    assert urls.build("a", {}) == "/a"
     with pytest.raises(ValueError, match="two routes are named 'a': '/a' and '/b'"):
         urls.add("a", resolve("/b"))
     with pytest.raises(ValueError, match="needs a name"):

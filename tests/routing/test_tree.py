@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from enum import Enum
+from enum import IntEnum
 
 import pytest
 from hypothesis import given
@@ -98,7 +98,6 @@ def test_routes_of_one_shape_share_endpoints_whatever_the_names(resolve: Resolve
     first = router.endpoints(resolve("/a/{id:int}/{x}"))
     assert router.endpoints(resolve("/a/{key}/{y:str}", {"key": int})) is first
     assert router.endpoints(resolve("/a/{id}/{x}")) is not first
-    assert [key for key, _ in router.shapes()] == ["/a/{int}/{str}", "/a/{str}/{str}"]
 
 
 def test_static_paths_are_a_dictionary() -> None:
@@ -109,9 +108,8 @@ def test_static_paths_are_a_dictionary() -> None:
 def test_shapes(resolve: Resolve) -> None:
     assert shape(resolve("/a/{x}-{n:int}.json/{p:path}")) == "/a/{str}-{int}.json/{path}"
     assert shape(resolve("/")) == "/"
-    for pattern in (Pattern.parse(""), Pattern.parse("/{x}")):
-        with pytest.raises(ValueError, match=r"empty path|call resolve"):
-            shape(pattern)
+    with pytest.raises(ValueError, match="call resolve"):
+        shape(Pattern.parse("/{x}"))
 
 
 def test_every_match_in_order() -> None:
@@ -138,29 +136,29 @@ def test_freezing(resolve: Resolve) -> None:
         router.endpoints(resolve("/b"))
 
 
-class First(Enum):
-    A = "a"
+class First(IntEnum):
+    A = 1
 
 
-Second = Enum("Second", {"A": "a"}, module=First.__module__, qualname=First.__qualname__)
+Second = IntEnum("Second", {"A": 1}, module=First.__module__, qualname=First.__qualname__)
 
 
-def test_different_converters_of_one_name_are_refused(resolve: Resolve) -> None:
+def test_different_converters_of_one_name_are_told_apart(resolve: Resolve) -> None:
     router: Router[list[str]] = Router(list)
-    router.endpoints(resolve("/{x}/y", {"x": First}))
-    for template in ("/{x}/y", "/{x}/z"):
-        with pytest.raises(ValueError, match="of one name that differ"):
-            router.endpoints(resolve(template, {"x": Second}))
+    router.endpoints(resolve("/{x}/y", {"x": First})).append("first")
+    router.endpoints(resolve("/{x}/z", {"x": Second})).append("second")
+    router.freeze()
+    for path, name, kind in (("/1/y", "first", First), ("/1/z", "second", Second)):
+        found = router.match(path)
+        assert found is not None
+        assert found[0] == [name]
+        assert type(found[1][0]) is kind
 
 
-def test_conflicts_are_told_and_settled_by_registration() -> None:
+def test_equal_ranks_are_settled_by_registration() -> None:
     router = router_of("/{a:re:[a-z]+}", "/{b:re:[a-f]+}/x", "/{b:re:[a-f]+}", "/{n:int}", "/{s}")
-    assert router.conflicts() == [
-        "{b:re:[a-f]+} and {a:re:[a-z]+} compete for one place in the path: where both match, {a:re:[a-z]+}, the first, wins"
-    ]
     assert match(router, "/abc") == ("/{a:re:[a-z]+}", ("abc",))
     assert match(router, "/abc/x") == ("/{b:re:[a-f]+}/x", ("abc",))
-    assert router_of("/{a}/x", "/{b}", "/{n:int}", "/x").conflicts() == []
 
 
 @pytest.mark.parametrize(
@@ -209,6 +207,16 @@ def test_open_redirect_by_slash_variant() -> None:
     ):
         assert router.alternative(path) is None
     assert router.alternative("/good") == "/good/"
+
+
+def test_an_optional_rest_may_be_empty() -> None:
+    router = router_of("/m", "/m/{rest:path:optional}", "/{rest:path:optional}")
+    assert match(router, "/m") == ("/m", ())
+    assert match(router, "/m/") == ("/m/{rest:path:optional}", ("",))
+    assert match(router, "/m/a/b") == ("/m/{rest:path:optional}", ("a/b",))
+    assert match(router, "/") == ("/{rest:path:optional}", ("",))
+    assert router.match("/m/../x") is None
+    assert router.match("//x") is None
 
 
 def test_own_converters_may_take_an_empty_rest() -> None:

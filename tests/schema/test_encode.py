@@ -21,8 +21,7 @@ from msgspec import Struct
 
 from erlen.errors import ConfigurationError
 from erlen.http.query import MultiDict
-from erlen.schema.encode import json_encoder
-from erlen.schema.projection import Unfit
+from erlen.schema.encode import Unfit, json_encoder
 
 T = TypeVar("T")
 

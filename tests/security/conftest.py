@@ -67,7 +67,7 @@ class SmallSite:
         self.limits = Limits()
         self.proxies = proxies or Proxies()
         self.sessions = sessions or CookieSessions(Signer([KEY]))
-        self.csrf = CsrfPolicy()
+        self.csrf = CsrfPolicy(["https://trusted.example"])
         self.headers = ProtectiveHeaders()
 
     def client_address(self, request: Request) -> str:
@@ -87,6 +87,9 @@ class SmallSite:
 
     def csrf_token(self, request: Request) -> str:
         return self.csrf.token(request)
+
+    def trusts_origin(self, origin: str) -> bool:
+        return origin in self.csrf.trusted
 
     def request_id(self, request: Request) -> str:
         return self.proxies.request_id(request) or "made-here"

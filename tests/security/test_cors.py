@@ -7,12 +7,11 @@ import pytest
 
 from erlen.errors import ConfigurationError
 from erlen.http.headers import Headers
-from erlen.http.request import Request
 from erlen.http.response import Response
 from erlen.security.cors import Cors
 
 if TYPE_CHECKING:
-    from tests.security.conftest import AssertLinear, Drive, Finish, MakeRequest
+    from tests.security.conftest import AssertLinear, Finish, MakeRequest
 
 APP = "https://app.example"
 EVIL = "https://evil.example"
@@ -21,9 +20,11 @@ ANY = Cors(["*"])
 
 
 def applied(cors: Cors, make_request: MakeRequest, origin: str | None, path: str = "/", response: Response | None = None) -> Headers:
-    response = response or Response("x")
-    cors.apply(make_request(path=path, headers={} if origin is None else {"origin": origin}), response)
-    return response.headers
+    request, response = make_request(path=path, headers={} if origin is None else {"origin": origin}), response or Response("x")
+    assert cors.before(request) is None
+    for finisher in request.finishers or ():
+        finisher(request, response)
+    return cors.after(request, response).headers
 
 
 def preflight(
@@ -32,7 +33,7 @@ def preflight(
     fields = {"origin": origin, "access-control-request-method": method} | {
         name.replace("_", "-"): value for name, value in headers.items()
     }
-    return cors.preflight(make_request("OPTIONS", path, headers=fields))
+    return cors.before(make_request("OPTIONS", path, headers=fields))
 
 
 def permissions(headers: Headers) -> dict[str, str]:
@@ -164,9 +165,9 @@ def test_star_for_methods_and_headers(make_request: MakeRequest) -> None:
 
 
 def test_what_is_no_preflight(make_request: MakeRequest) -> None:
-    assert ONE.preflight(make_request("OPTIONS", headers={"origin": APP})) is None
-    assert ONE.preflight(make_request("OPTIONS", headers={"access-control-request-method": "PUT"})) is None
-    assert ONE.preflight(make_request("GET", headers={"origin": APP, "access-control-request-method": "PUT"})) is None
+    assert ONE.before(make_request("OPTIONS", headers={"origin": APP})) is None
+    assert ONE.before(make_request("OPTIONS", headers={"access-control-request-method": "PUT"})) is None
+    assert ONE.before(make_request("GET", headers={"origin": APP, "access-control-request-method": "PUT"})) is None
 
 
 def test_private_network_access(make_request: MakeRequest) -> None:
@@ -197,14 +198,19 @@ def test_paths_are_whole_segments(make_request: MakeRequest) -> None:
         assert preflight(cors, make_request, path=path) is None
 
 
-def test_as_policy(make_request: MakeRequest, finish: Finish) -> None:
-    request = make_request("OPTIONS", headers={"origin": APP, "access-control-request-method": "PUT"})
-    answer = ONE.before(request)
-    assert answer is not None
-    assert answer.status == 204
+def test_trusted_origins_are_shared(make_request: MakeRequest) -> None:
+    trusted = "https://trusted.example"
+    for cors in (Cors(), ONE):
+        assert permissions(applied(cors, make_request, trusted))["allow-origin"] == trusted
+        answer = preflight(cors, make_request, trusted)
+        assert answer is not None
+        assert answer.status == 204
+    assert permissions(applied(Cors(), make_request, APP)) == {}
+
+
+def test_an_error_that_is_made_further_out_is_readable(make_request: MakeRequest, finish: Finish) -> None:
     request = make_request(headers={"origin": APP})
     assert ONE.before(request) is None
-    # An error response that is made further out is readable too.
     assert permissions(finish(request, Response("sorry", 500)).headers)["allow-origin"] == APP
 
 

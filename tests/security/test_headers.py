@@ -57,10 +57,10 @@ def test_hsts(options: dict[str, Any], value: str | None) -> None:
 
 def test_everything_can_be_relaxed() -> None:
     relaxed = ProtectiveHeaders(
-        content_security_policy=None,
-        frame_options=None,
-        referrer_policy=None,
-        cross_origin_opener_policy=None,
+        content_security_policy="",
+        frame_options="",
+        referrer_policy="",
+        cross_origin_opener_policy="",
         nosniff=False,
         hsts_seconds=0,
     )
@@ -69,48 +69,49 @@ def test_everything_can_be_relaxed() -> None:
 
 def test_the_default_policy_follows_frame_options() -> None:
     assert "frame-ancestors 'self'" in sent(ProtectiveHeaders(frame_options="SAMEORIGIN"))[CSP]
-    assert "frame-ancestors" not in sent(ProtectiveHeaders(frame_options=None))[CSP]
+    assert "frame-ancestors" not in sent(ProtectiveHeaders(frame_options=""))[CSP]
 
 
-def test_policies_from_mappings_and_text() -> None:
+def test_own_policies() -> None:
     headers = ProtectiveHeaders(
-        content_security_policy={"default-src": ["'self'", "https://cdn.example"], "img-src": "* data:", "upgrade-insecure-requests": []},
+        content_security_policy="""
+            default-src 'self' https://cdn.example;
+            img-src * data:; upgrade-insecure-requests
+        """,
         content_security_policy_report_only="default-src 'none'; report-uri /csp",
-        permissions_policy={"camera": [], "fullscreen": ["self", "https://a.example"], "usb": "*"},
+        permissions_policy='camera=(), fullscreen=(self "https://a.example")',
         referrer_policy="no-referrer, strict-origin",
-        extra={"Cross-Origin-Resource-Policy": "same-origin", "X-Frame-Options": "SAMEORIGIN"},
     )
     assert sent(headers) == sent(ProtectiveHeaders()) | {
         CSP: "default-src 'self' https://cdn.example; img-src * data:; upgrade-insecure-requests",
         CSP + "-report-only": "default-src 'none'; report-uri /csp",
-        "permissions-policy": 'camera=(), fullscreen=(self "https://a.example"), usb=*',
+        "permissions-policy": 'camera=(), fullscreen=(self "https://a.example")',
         "referrer-policy": "no-referrer, strict-origin",
-        "cross-origin-resource-policy": "same-origin",
-        "x-frame-options": "SAMEORIGIN",
     }
 
 
 @pytest.mark.parametrize(
     ("policy", "message"),
     [
-        ({"script-scr": ["'self'"]}, "did you mean script-src?"),
-        ({"default-src": ["self"]}, "with single quotes"),
-        ({"default-src": ["'slef'"]}, "did you mean 'self'?"),
-        ({"default-src": ["unsafe-inline"]}, "with single quotes"),
-        ({"default-src": ["'self"]}, "did you mean 'self'?"),
-        ({"script-src": ["'nonce-abc'"]}, "request.csp_nonce"),
-        ({"script-src": ["sha256-AAAA"]}, "with single quotes"),
-        ({"default-src": ["'none'", "https://a.example"]}, "'none' beside other sources"),
-        ({"default-src": ["'self'; script-src *"]}, "without spaces"),
-        ({"default-src": ["'self'\r\nx-evil: 1"]}, "without spaces"),
-        ({"default-src": ["https://\u00e4.example"]}, "in ASCII"),
+        ("script-scr 'self'", "did you mean script-src?"),
+        ("default-src self", "with single quotes"),
+        ("default-src 'slef'", "did you mean 'self'?"),
+        ("default-src unsafe-inline", "with single quotes"),
+        ("default-src 'self", "did you mean 'self'?"),
+        ("default-src '", "write one of"),
+        ("script-src 'nonce-abc'", "request.csp_nonce"),
+        ("script-src sha256-AAAA", "with single quotes"),
+        ("default-src 'none' https://a.example", "'none' beside other sources"),
+        ("default-src https://\u00e4.example", "in ASCII"),
         ("default-src 'self', script-src *", "commas"),
+        ("report-uri /a,b", "commas"),
+        ("default-src 'self'\x00", "in ASCII"),
     ],
 )
-def test_what_browsers_would_ignore_in_a_policy_is_reported(policy: Any, message: str) -> None:
+def test_what_browsers_would_ignore_in_a_policy_is_reported(policy: str, message: str) -> None:
     for name in ("content_security_policy", "content_security_policy_report_only"):
         with pytest.raises(ConfigurationError) as error:
-            ProtectiveHeaders(**{name: policy})
+            ProtectiveHeaders(**{name: policy})  # type: ignore[arg-type]
         assert message in str(error.value)
         assert name.upper() in str(error.value)
 
@@ -124,22 +125,21 @@ def test_hashes_and_keywords_are_accepted() -> None:
         "https:",
         "*.example.com:8443",
     ]
-    assert " ".join(sources) in sent(ProtectiveHeaders(content_security_policy={"script-src": sources}))[CSP]
+    assert " ".join(sources) in sent(ProtectiveHeaders(content_security_policy="script-src " + " ".join(sources)))[CSP]
 
 
 def test_all_mistakes_are_reported_together() -> None:
     with pytest.raises(ConfigurationError) as error:
         ProtectiveHeaders(
-            content_security_policy={"nonsense-src": []},
-            frame_options="ALLOW",  # type: ignore[arg-type]
+            content_security_policy="nonsense-src",
+            frame_options="ALLOW",
             referrer_policy="none",
             cross_origin_opener_policy="cross",
             hsts_seconds=60,
             hsts_preload=True,
-            permissions_policy="camera=()\n",
-            extra={"bad name": "x", "X-Ok": "in\r\njected", "Content-Security-Policy": "default-src *"},
+            permissions_policy="camera=()\r\ninjected: 1",
         )
-    assert len(error.value.mistakes) == 9
+    assert len(error.value.mistakes) == 6
 
 
 def nonced(headers: ProtectiveHeaders, response: Response | None = None) -> Headers:
@@ -175,7 +175,7 @@ def test_where_the_nonce_goes(policy: str, expected: str) -> None:
 
 def test_the_nonce_and_a_response_that_sends_no_policy() -> None:
     assert nonced(ProtectiveHeaders(), Response("page", headers={CSP: ""}))[CSP] == ""
-    assert CSP not in nonced(ProtectiveHeaders(content_security_policy=None))
+    assert CSP not in nonced(ProtectiveHeaders(content_security_policy=""))
 
 
 def test_the_nonce_goes_into_the_reporting_policy_too() -> None:

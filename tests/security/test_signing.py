@@ -161,7 +161,7 @@ def test_random_keys_are_strong_and_differ() -> None:
 
 def test_the_keys_are_never_shown() -> None:
     assert NEW not in repr(SIGNER)
-    assert OLD not in repr(SIGNER.encryption)
+    assert OLD not in repr(SIGNER)
 
 
 def test_purposes_that_a_program_makes_up_do_not_grow_memory() -> None:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+import threading
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from erlen.app.plugin import Plugin
 from erlen.app.routes import Routes, SlashPolicy
 from erlen.app.settings import Settings
+from erlen.binding.dependency import is_generator_function
 from erlen.binding.marker import Dependency
-from erlen.binding.parameter import Providers
+from erlen.binding.parameter import Providers, describe, location_of
 from erlen.errors import ConfigurationError, Mistake
 from erlen.routing.registry import Converters
 from erlen.types import AnyHandler
@@ -54,10 +56,13 @@ class App(Routes):
         """Where the application lives: relative paths in its settings start here."""
         self.plugins: list[tuple[Plugin, str]] = []
         self.providers = Providers()
+        self.made_once: dict[type, Dependency] = {}
+        """What provides one value for all requests of a site, by type."""
         self.converters = Converters()
         self.encoders: dict[type, Callable[[Any], Any]] = {}
         self.steps: list[Callable[..., Any] | tuple[Callable[[], Any] | None, Callable[[], Any] | None]] = []
         self._site: Site | None = None
+        self._freezing = threading.RLock()
         # Servers tell ASGI from WSGI by looking whether `app.__call__` is a coroutine function; what they call is the class's.
         vars(self)["__call__"] = self._asgi
 
@@ -68,6 +73,8 @@ class App(Routes):
         self._check_open()
         frame = sys._getframe(1)
         where = f"{frame.f_code.co_filename}:{frame.f_lineno}"
+        if isinstance(plugin, type):
+            raise ConfigurationError(Mistake(f"{plugin.__qualname__} is a class", where, f"use an instance: `{plugin.__name__}(…)`"))
         if not isinstance(plugin, Plugin):
             raise ConfigurationError(
                 Mistake(
@@ -83,15 +90,21 @@ class App(Routes):
         Args:
             kind: the type, as parameters are annotated.
             provider: an instance; or what makes one, as for `Depends`.
-            scope: `request` makes one for each request that asks, `app` one for all (with a provider that takes nothing).
+            scope: `request` makes one for each request that asks, `app` one for all requests of a site, when it is first asked for.
+                A provider of the latter takes nothing and yields nothing; `lifespan` is for what must be closed.
             threaded: as for `Depends`.
+
+        Raises:
+            ConfigurationError: if a provider for the scope `app` takes arguments or yields.
         """
         self._check_open()
-        if not callable(provider):
-            value = provider
-            self.providers.by_type[kind] = Dependency(lambda: value, True, False)
+        self.made_once.pop(kind, None)
+        if not callable(provider) or _is_instance(provider, kind):
+            self.providers.by_type[kind] = Dependency(lambda: provider, True, False)
         elif scope == "app":
-            self.providers.by_type[kind] = Dependency(_once(provider), True, threaded)
+            frame = sys._getframe(1)
+            _check_made_once(kind, provider, f"{frame.f_code.co_filename}:{frame.f_lineno}")
+            self.made_once[kind] = Dependency(provider, True, threaded)
         else:
             self.providers.by_type[kind] = Dependency(provider, True, threaded)
 
@@ -149,10 +162,13 @@ class App(Routes):
     def site(self) -> Site:
         """The frozen application, made on first use; registering afterwards raises."""
         if self._site is None:
-            self._site = self.freeze()
-            self._close(f"{self!r} is frozen")
-            # PERF: servers look this up once; what they find is the door's own method.
-            vars(self)["__rsgi__"] = self._site.rsgi.__rsgi__
+            with self._freezing:  # two first requests in two threads of a WSGI server must not start two sites
+                if self._site is None:
+                    site = self.freeze()
+                    self._close(f"{self!r} is frozen")
+                    # PERF: servers look this up once; what they find is the door's own method.
+                    vars(self)["__rsgi__"] = site.rsgi.__rsgi__
+                    self._site = site
         return self._site
 
     def lifespan_steps(self, site: Site) -> list[tuple[Callable[[], Any] | None, Callable[[], Any] | None]]:
@@ -202,53 +218,73 @@ def _steps(function: Callable[..., Any], site: Site) -> tuple[Callable[[], Any],
 
     generators: list[Any] = []
     takes_site = bool(inspect.signature(function).parameters)
+    yields_once = Mistake(f"the lifespan {describe(function)} must `yield` once, between start and stop", location_of(function))
 
     async def start() -> None:
         made = function(site) if takes_site else function()
+        if not isinstance(made, (AsyncGenerator, Generator)):
+            if inspect.iscoroutine(made):
+                made.close()
+            raise ConfigurationError(yields_once)
+        if await _go_on(made):
+            raise ConfigurationError(yields_once)
         generators.append(made)
-        if isinstance(made, AsyncIterator):
-            await anext(made)
-        elif isinstance(made, Iterator):
-            next(made)
-        else:
-            raise ConfigurationError(f"the lifespan {function.__qualname__} must `yield` once between start and stop")
 
     async def stop() -> None:
         made = generators.pop()
-        if isinstance(made, AsyncIterator):
-            await anext(made, None)
-        else:
-            next(made, None)
+        if not await _go_on(made):
+            await _close(made)
+            raise ConfigurationError(yields_once)
 
     return start, stop
 
 
-def _once(provider: Callable[[], Any]) -> Callable[[], Any]:
-    """Return a provider that makes its value once."""
-    import threading
-
-    lock = threading.Lock()
-    made: list[Any] = []
-    if _is_async(provider):
-
-        async def aget() -> Any:
-            if not made:
-                made.append(await provider())
-            return made[0]
-
-        return aget
-
-    def get() -> Any:
-        if not made:
-            with lock:
-                if not made:
-                    made.append(provider())
-        return made[0]
-
-    return get
+async def _go_on(generator: AsyncGenerator[Any, Any] | Generator[Any, Any, Any]) -> bool:
+    """Run a generator to its next `yield`; return whether it has ended instead."""
+    try:
+        if isinstance(generator, AsyncGenerator):
+            await anext(generator)
+        else:
+            next(generator)
+    except (StopIteration, StopAsyncIteration):
+        return True
+    return False
 
 
-def _is_async(function: Callable[..., Any]) -> bool:
-    from erlen.binding.dependency import colour_of
+async def _close(generator: AsyncGenerator[Any, Any] | Generator[Any, Any, Any]) -> None:
+    if isinstance(generator, AsyncGenerator):
+        await generator.aclose()
+    else:
+        generator.close()
 
-    return colour_of(function) == "loop"
+
+def _is_instance(value: object, kind: Any) -> bool:
+    """Whether a callable is meant as the value itself, being of the type it stands for."""
+    if isinstance(value, type) or not isinstance(kind, type) or getattr(kind, "_is_protocol", False):
+        return False
+    return isinstance(value, kind)
+
+
+def _check_made_once(kind: type, provider: Callable[..., Any], where: str) -> None:
+    import inspect
+
+    if is_generator_function(provider):
+        raise ConfigurationError(
+            Mistake(
+                f"the provider of {describe(kind)} for the whole application yields, but nothing would clean up after it",
+                where,
+                "open and close it in `@app.lifespan`, and provide what that made",
+            )
+        )
+    try:
+        parameters = inspect.signature(provider).parameters.values()
+    except (TypeError, ValueError):  # made in C
+        return
+    if any(one.default is one.empty and one.kind not in (one.VAR_POSITIONAL, one.VAR_KEYWORD) for one in parameters):
+        raise ConfigurationError(
+            Mistake(
+                f"the provider of {describe(kind)} for the whole application takes arguments, which belong to requests",
+                where,
+                'let it take nothing, or provide it with scope="request"',
+            )
+        )

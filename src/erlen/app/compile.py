@@ -22,6 +22,7 @@ from erlen.http.response import Response
 from erlen.routing.pattern import HostPattern, Pattern
 from erlen.routing.registry import Converters
 from erlen.routing.tree import Router
+from erlen.types import Colour
 
 if TYPE_CHECKING:
     from erlen.doors.mount import MountedLifespan
@@ -84,10 +85,9 @@ class _Compiler:
         self.crossing = crossing
         self.converters = converters
         self.problems = Problems(debug=site.settings.debug, crossing=crossing, observers=site.failure_observers)
+        self.scopes = scopes
         self.on_error = self.problems.responder(scopes, crossing.colour)
-        self.pipeline = Pipeline(
-            site, wrap=lambda call: self.final(self.around(call, scopes)).call, on_error=self.on_error, problems=self.problems
-        )
+        self.pipeline = Pipeline(site, wrap=self.wrap, on_error=self.on_error, problems=self.problems)
 
     def add(self, one: Checked) -> Chain:
         """Compile a route and put it into the pipeline's router."""
@@ -97,7 +97,7 @@ class _Compiler:
     def add_route(self, one: CheckedRoute, router: Router[Methods]) -> Chain:
         record, options = one.record, one.record.options
         scopes = one.flat.around.scopes
-        nearest = tuple(reversed(scopes))
+        errors = self.problems.within(_nearest_first(scopes))
         # `threaded=False` spares the loop's hop; on the WSGI door a `def` is in a thread anyway.
         colour = colour_of(record.handler, threaded=options.threaded or self.crossing.colour == "thread")
         guarded = bool(options.middleware) or any(scope.is_around for scope in scopes)
@@ -105,12 +105,12 @@ class _Compiler:
             one.options,
             colour=colour,
             thread_call=self.crossing.call_in_thread,
-            on_error=self.problems.responder(nearest, colour) if guarded else None,
+            on_error=errors.responder(colour) if guarded else None,
         )
         endpoint, wrong = build_endpoint(record.handler, own)
         if endpoint is None:
             raise ConfigurationError(wrong)
-        chain = Chain(endpoint.call, colour, self.crossing, endpoint.preload)
+        chain = Chain(endpoint.call, colour, self.crossing, errors, endpoint.preload)
         if options.timeout is not None:
             chain = _with_timeout(chain, options.timeout)
         if options.deprecated:
@@ -125,8 +125,9 @@ class _Compiler:
             one.options.limits,
             self.site.settings.csrf_protection and options.csrf,
             final.call,
-            self.problems.responder(nearest, self.crossing.colour),
+            errors.responder(self.crossing.colour),
             one.flat.slashes,
+            scopes,
         )
         methods = router.endpoints(one.pattern)
         for method in record.methods:
@@ -138,24 +139,36 @@ class _Compiler:
     def add_mount(self, one: CheckedMount, router: Router[Methods]) -> Chain:
         from erlen.doors.mount import asgi_endpoint, wsgi_endpoint
 
-        prefix = one.flat.path.rstrip("/")
+        prefix, scopes = one.flat.path.rstrip("/"), one.flat.around.scopes
+        errors = self.problems.within(_nearest_first(scopes))
         if interface_of(one.record) == "asgi":
-            chain = Chain(asgi_endpoint(one.record.application, prefix, one.lifespan), "loop", self.crossing)
+            chain = Chain(asgi_endpoint(one.record.application, prefix, one.lifespan), "loop", self.crossing, errors)
         else:
-            chain = Chain(wsgi_endpoint(one.record.application, prefix), "thread", self.crossing, "body")
-        final = self.final(_in_scopes(chain, one.flat.around.scopes))
-        bound = BoundRoute(one.flat.name, one.flat.path, (), self.site.limits, False, final.call, self.on_error, "strict")
+            chain = Chain(wsgi_endpoint(one.record.application, prefix), "thread", self.crossing, errors, "body")
+        final = self.final(_in_scopes(chain, scopes))
+        on_error = errors.responder(self.crossing.colour)
         for path in {prefix or "/", f"{prefix}/", f"{prefix}/{{rest:path}}"}:
-            router.endpoints(Pattern.parse(path).resolve({}, self.converters)).any = bound
+            pattern = Pattern.parse(path).resolve({}, self.converters)
+            names = (*(() if one.host is None else one.host.names), *pattern.names)
+            router.endpoints(pattern).any = BoundRoute(
+                one.flat.name, one.flat.path, names, self.site.limits, False, final.call, on_error, "strict", scopes
+            )
         return final
 
-    def around(self, call: Call, scopes: tuple[Hooks, ...]) -> Chain:
-        """Put scopes around a call that waits for nothing, and so has whichever colour suits them."""
-        functions = [function for scope in scopes for function in scope.functions]
+    def wrap(self, call: Call, scopes: Sequence[Hooks] = ()) -> Call:
+        """Put the application's own middleware and hooks around a call that waits for nothing, and so has the colour that suits them.
+
+        Args:
+            call: what answers where no route does.
+            scopes: whose error handlers count, by default the application's.
+        """
+        functions = [function for scope in self.scopes for function in scope.functions]
+        errors = self.problems.within(_nearest_first(scopes or self.scopes))
         if not functions:
-            return Chain(call, self.crossing.colour, self.crossing)
+            return call
         in_thread = self.crossing.colour == "thread" or all(isinstance(one, Policy) or colour_of(one) == "thread" for one in functions)
-        on_error = self.problems.responder(tuple(reversed(scopes)), "thread" if in_thread else "loop")
+        colour: Colour = "thread" if in_thread else "loop"
+        on_error = errors.responder(colour)
 
         async def guarded(request: Request) -> Response:
             try:
@@ -163,7 +176,7 @@ class _Compiler:
             except Exception as error:  # noqa: BLE001 - as in a route's endpoint: what is around looks at responses
                 return await on_error(request, error)
 
-        return _in_scopes(Chain(guarded, "thread" if in_thread else "loop", self.crossing), scopes)
+        return self.final(_in_scopes(Chain(guarded, colour, self.crossing, errors), self.scopes)).call
 
     def final(self, chain: Chain) -> Chain:
         """Return the chain in the pipeline's colour."""
@@ -185,6 +198,11 @@ def interface_of(record: MountRecord) -> str:
         return "wsgi"
 
 
+def _nearest_first(scopes: Sequence[Hooks]) -> tuple[Hooks, ...]:
+    """Order scopes by whose error handlers win: the innermost blueprint's, …, the application's, those that plugins added."""
+    return (*reversed(scopes[2:]), *scopes[:2])
+
+
 def _in_scopes(chain: Chain, scopes: tuple[Hooks, ...]) -> Chain:
     for scope in reversed(scopes):
         chain = add_hooks(chain, scope)
@@ -194,22 +212,22 @@ def _in_scopes(chain: Chain, scopes: tuple[Hooks, ...]) -> Chain:
 
 
 def _with_timeout(chain: Chain, seconds: float) -> Chain:
-    inner = chain.call
+    import asyncio
+
+    inner, on_error = chain.call, chain.errors.responder(chain.colour)
 
     async def timed(request: Request) -> Response:
-        import asyncio
-
         limit = asyncio.timeout(seconds)
         try:
             async with limit:
                 return await inner(request)
         except TimeoutError:
             # The handler's own TimeoutError is not ours.
-            if limit.expired():
-                raise HTTPError(f"This took longer than {seconds:g} seconds.", status=504) from None
-            raise
+            if not limit.expired():
+                raise
+        return await on_error(request, HTTPError(f"This took longer than {seconds:g} seconds.", status=504))
 
-    return Chain(timed, chain.colour, chain.crossing, chain.preload, chain.hops)
+    return Chain(timed, chain.colour, chain.crossing, chain.errors, chain.preload, chain.hops)
 
 
 class _Deprecated:

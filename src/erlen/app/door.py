@@ -41,7 +41,8 @@ def choose_door(site: Site, wanted: Door | None = None) -> DoorChoice:
     streaming = [route for route in site.routes if _streams(route)]
     if streaming:
         more = f" and {len(streaming) - 1} more" if len(streaming) > 1 else ""
-        return DoorChoice("asgi", f"{streaming[0].name} streams{more}, and ASGI holds a stream back for a slow reader")
+        verb = "may stream" if streaming[0].is_mount else "streams"
+        return DoorChoice("asgi", f"{streaming[0].name} {verb}{more}, and ASGI holds a stream back for a slow reader")
     return DoorChoice("rsgi", "the fastest, and nothing here streams")
 
 
@@ -49,7 +50,11 @@ def needs_loop(site: Site) -> list[Mistake]:
     """Return what of a site the WSGI door cannot serve, each with its place."""
     found = []
     for route in site.routes:
-        if route.colour == "loop" and getattr(route.handler, "__name__", "") != "redirect":
+        if route.is_mount and route.colour == "loop":
+            found.append(
+                Mistake(f"the WSGI door cannot serve {route.name}: it is an ASGI application", route.where, "serve on another door")
+            )
+        elif not route.is_mount and colour_of(route.handler) == "loop":
             found.append(
                 Mistake(
                     f"the WSGI door cannot serve {route.name}: it is `async def`", route.where, "make it `def`, or serve on another door"

@@ -10,6 +10,7 @@ import msgspec
 from erlen.app.compile import Checked, CheckedMount, CheckedRoute, compile_pipeline, interface_of
 from erlen.app.flatten import Around, Flat, flatten, short
 from erlen.app.layers import Chain
+from erlen.app.once import once
 from erlen.app.plugin import Setup, order_plugins
 from erlen.app.policies import HttpsRedirect
 from erlen.app.protections import Protections, protect
@@ -58,6 +59,7 @@ class _Freezer:
             key: value if callable(value) else _constant(value) for key, value in overrides.items()
         }
         self.providers = app.providers.copy()
+        self.providers.by_type.update({kind: msgspec.structs.replace(made, call=once(made.call)) for kind, made in app.made_once.items()})
         given = {Settings: _constant(settings), type(settings): _constant(settings), Signer: self.protections.require_signer}
         given |= {key: value for key, value in self.replaced.items() if isinstance(key, type)}
         self.providers.by_type.update({kind: Dependency(provider, threaded=False) for kind, provider in given.items()})
@@ -183,7 +185,10 @@ class _Freezer:
         everywhere = dict.fromkeys([self.app, self.extra, *(routes for flat in flats for routes in flat.around.chain)])
         site.commands = [command for routes in everywhere for command in routes.commands]
         functions = [function for routes in everywhere for function in routes.hooks.functions]
-        site.around = [(function, short(location_of(function))) for function in [*functions, *self.app.lifespans]]
+        functions += [function for routes in everywhere for function in routes.hooks.errors.values()]
+        functions += [function for one in checked if isinstance(one, CheckedRoute) for function in one.record.options.middleware]
+        functions += [*self.app.lifespans, *setup.startup, *setup.shutdown]
+        site.around = [(function, short(location_of(function))) for function in functions]
         prefixes = {id(flat.around.scopes[-1]): flat.around.names for flat in flats}
         site.url_defaults = [
             (prefixes.get(id(routes.hooks), ""), function) for routes in everywhere for function in routes.hooks.url_defaults
@@ -208,7 +213,7 @@ def _route_info(one: Checked, chain: Chain) -> RouteInfo:
             ("*",),
             flat.host,
             one.record.application,
-            "loop",
+            "loop" if interface_of(one.record) == "asgi" else "thread",
             chain.hops,
             tuple(middleware),
             flat.where,

@@ -25,6 +25,7 @@ from erlen.types import Colour
 __all__ = ["Chain", "Crossing", "add_hooks", "add_middleware"]
 
 Call: TypeAlias = Callable[[Request], Coroutine[Any, Any, Response]]
+OnError: TypeAlias = Callable[[Request, Exception], Coroutine[Any, Any, Response]]
 
 
 class Crossing(Protocol):
@@ -46,12 +47,25 @@ class Crossing(Protocol):
         ...
 
 
+class Errors(Protocol):
+    """What answers the errors of a route."""
+
+    def responder(self, colour: Colour) -> OnError:
+        """Return the coroutine function that answers them in code of one colour."""
+        ...
+
+    def report(self, request: Request, error: Exception) -> None:
+        """Log an error that no longer changes the response."""
+        ...
+
+
 class Chain(Struct, frozen=True, eq=False):
-    """An endpoint with what has been put around it so far."""
+    """An endpoint with what has been put around it so far. What a layer raises is a response to the layers around it."""
 
     call: Call
     colour: Colour
     crossing: Crossing
+    errors: Errors
     preload: str | None = None
     """What a hop must read from the request first, since a thread cannot wait for it."""
     hops: int = 0
@@ -72,7 +86,7 @@ class Chain(Struct, frozen=True, eq=False):
                 await _read_ahead(request, preload)
                 return await to_thread(inner, request)
 
-        return Chain(hop, "loop", self.crossing, preload, self.hops + 1)
+        return Chain(hop, "loop", self.crossing, self.errors, preload, self.hops + 1)
 
     def in_thread(self) -> Chain:
         """Return the chain made to run in a thread: loop-coloured code is waited for."""
@@ -86,7 +100,7 @@ class Chain(Struct, frozen=True, eq=False):
                 await _read_ahead(request, preload)
             return to_loop(inner(request))  # type: ignore[no-any-return]
 
-        return Chain(bridge, "thread", self.crossing, preload, self.hops + 1)
+        return Chain(bridge, "thread", self.crossing, self.errors, preload, self.hops + 1)
 
 
 def add_middleware(chain: Chain, middleware: Middleware) -> Chain:
@@ -94,39 +108,55 @@ def add_middleware(chain: Chain, middleware: Middleware) -> Chain:
     if isinstance(middleware, Policy):
         return _add_policy(chain, middleware)
     name = describe(middleware)
-    if colour_of(middleware) == "loop":
+    colour = colour_of(middleware)
+    on_error = chain.errors.responder(colour)
+    if colour == "loop":
         inner = chain.on_loop()
         call_next = inner.call
 
         async def on_loop(request: Request) -> Response:
-            response = await middleware(request, call_next)
-            return response if isinstance(response, Response) else _not_a_response(name, response)
+            try:
+                response = await middleware(request, call_next)
+                return response if isinstance(response, Response) else _not_a_response(name, response)
+            except Exception as error:  # noqa: BLE001 - the layers around this one look at responses
+                return await on_error(request, error)
 
-        return Chain(on_loop, "loop", chain.crossing, inner.preload, inner.hops)
+        return Chain(on_loop, "loop", chain.crossing, chain.errors, inner.preload, inner.hops)
     inner = chain.in_thread()
 
     def call_next_now(request: Request) -> Response:
         return drive(inner.call(request))
 
     async def in_thread(request: Request) -> Response:
-        response = middleware(request, call_next_now)
-        return response if isinstance(response, Response) else _not_a_response(name, response)
+        try:
+            response = middleware(request, call_next_now)
+            return response if isinstance(response, Response) else _not_a_response(name, response)
+        except Exception as error:  # noqa: BLE001 - as above
+            return await on_error(request, error)
 
-    return Chain(in_thread, "thread", chain.crossing, inner.preload, inner.hops)
+    return Chain(in_thread, "thread", chain.crossing, chain.errors, inner.preload, inner.hops)
 
 
 def _add_policy(chain: Chain, policy: Policy) -> Chain:
     inner, before, after = chain.call, policy.before, policy.after
+    on_error = chain.errors.responder(chain.colour)
 
     async def call(request: Request) -> Response:
-        response = before(request)
-        return after(request, await inner(request) if response is None else response)
+        try:
+            response = before(request)
+            return after(request, await inner(request) if response is None else response)
+        except Exception as error:  # noqa: BLE001 - as in add_middleware
+            return await on_error(request, error)
 
-    return Chain(call, chain.colour, chain.crossing, chain.preload, chain.hops)
+    return Chain(call, chain.colour, chain.crossing, chain.errors, chain.preload, chain.hops)
 
 
 def add_hooks(chain: Chain, hooks: Hooks) -> Chain:
-    """Put the before, after and teardown functions of one application or blueprint around a chain."""
+    """Put the before, after and teardown functions of one application or blueprint around a chain.
+
+    What one before the handler raises is answered, and the functions after it see that response. Teardown functions run whatever
+    happened; what they raise is logged.
+    """
     functions = [*hooks.before, *hooks.after, *hooks.teardown]
     if not functions:
         return chain
@@ -149,31 +179,42 @@ def add_hooks(chain: Chain, hooks: Hooks) -> Chain:
     after = [prepared(function) for function in reversed(hooks.after)]
     teardown = [prepared(function) for function in reversed(hooks.teardown)]
     inner = chain.call
+    on_error = chain.errors.responder(chain.colour)
+
+    async def answer(request: Request) -> Response:
+        for hook in before:
+            early = await hook(request)
+            if early is not None:
+                return to_response(early, name="a before_request hook")
+        return await inner(request)
 
     async def hooked(request: Request) -> Response:
-        failure: Exception | None = None
+        failure: BaseException | None = None
         try:
-            for hook in before:
-                early = await hook(request)
-                if early is not None:
-                    response = to_response(early, name="a before_request hook")
-                    break
-            else:
-                response = await inner(request)
+            try:
+                response = await answer(request)
+            except Exception as error:  # noqa: BLE001 - as in add_middleware
+                response = await on_error(request, error)
             for hook in after:
-                replaced = await hook(request, response)
-                if replaced is not None:
-                    response = to_response(replaced, name="an after_request hook")
+                try:
+                    replaced = await hook(request, response)
+                    if replaced is not None:
+                        response = to_response(replaced, name="an after_request hook")
+                except Exception as error:  # noqa: BLE001 - as in add_middleware
+                    response = await on_error(request, error)
             return response
-        except Exception as error:
+        except BaseException as error:
             failure = error
             raise
         finally:
             for hook in teardown:
-                await hook(request, failure)
+                try:
+                    await hook(request, failure or request._unexpected)
+                except Exception as error:  # noqa: BLE001 - the others must run too
+                    chain.errors.report(request, error)
 
     hops = chain.hops + (chain.colour == "loop" and any(colour_of(function) == "thread" for function in functions))
-    return Chain(hooked, chain.colour, chain.crossing, chain.preload, hops)
+    return Chain(hooked, chain.colour, chain.crossing, chain.errors, chain.preload, hops)
 
 
 async def _read_ahead(request: Request, what: str) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from msgspec import Struct
 
+from erlen.app.routes import Policy
 from erlen.errors import HTTPError, MethodNotAllowed, NotFound
 from erlen.http.limits import Limits
 from erlen.http.request import Request, active_request
@@ -18,6 +19,7 @@ from erlen.security.hosts import host_name
 
 if TYPE_CHECKING:
     from erlen.app.problems import Problems
+    from erlen.app.routes import Hooks
     from erlen.app.site import Site
     from erlen.http.compression import Compression
 
@@ -25,7 +27,8 @@ __all__ = ["BoundRoute", "Methods", "Pipeline", "Wrap"]
 
 Call: TypeAlias = Callable[[Request], Coroutine[Any, Any, Response]]
 OnError: TypeAlias = Callable[[Request, Exception], Coroutine[Any, Any, Response]]
-Wrap: TypeAlias = Callable[[Call], Call]
+Wrap: TypeAlias = "Callable[[Call, Sequence[Hooks]], Call]"
+"""Puts the application's middleware around a call; the errors of both are answered by the handlers of these scopes."""
 
 
 class BoundRoute(Struct, frozen=True, eq=False):
@@ -40,6 +43,8 @@ class BoundRoute(Struct, frozen=True, eq=False):
     call: Call
     on_error: OnError
     slashes: str = "redirect"
+    scopes: Sequence[Any] = ()
+    """Whose error handlers count: the application's, the plugins', then those of its blueprints."""
 
 
 class Methods(dict[str, BoundRoute]):
@@ -70,6 +75,9 @@ class Pipeline:
         self.allow_nonce = site.allow_nonce
         self.compresses = site.settings.compression
         self.not_found = self._answering(_raise_not_found)
+        self.slash_redirect = self._answering(_redirect_slash)
+        self._refusals: dict[tuple[str, frozenset[str]], BoundRoute] = {}
+        """By path template and allowed methods: made when first asked for."""
 
     def router_for(self, host: HostPattern | None) -> Router[Methods]:
         """Return the router of the routes of a host, or of those without one."""
@@ -110,12 +118,14 @@ class Pipeline:
             request.route = route
             on_error = route.on_error
             if route.csrf and request.method not in SAFE:
-                await self._check_origin(request)
+                await self._check_origin(request, route)
             response = await route.call(request)
             if response.kind != "body" or response.own_headers is not None:
                 response = self._complete(request, response)
         except Exception as error:  # noqa: BLE001 - the one place where errors become responses
             response = await on_error(request, error)
+            if response.kind == "file":
+                response = self._prepare(request, response)
         if request.finishers is not None:
             response = self._finish(request, response)
         if self.compresses and (len(response.body) >= MINIMUM_SIZE or response.kind == "stream"):
@@ -142,7 +152,8 @@ class Pipeline:
         for router, values in self._routers(request):
             found = self._match(router, request)
             if found is not None:
-                request.params = (*values, *request.params)
+                if found is not self.slash_redirect:
+                    request.params = (*values, *request.params)
                 return found
         return self.not_found
 
@@ -168,7 +179,7 @@ class Pipeline:
         methods, params = found
         route = methods.any or next(iter(methods.values()))
         if route.slashes == "redirect":
-            return self._answering(_redirect_to(other))
+            return self.slash_redirect
         if route.slashes == "ignore":
             request.params = params
             return methods
@@ -185,18 +196,18 @@ class Pipeline:
                     return route
                 allowed.update(found)
 
-        async def refuse(request: Request) -> Response:
-            if request.method == "OPTIONS":
-                return Response(b"", 204, {"allow": ", ".join(sorted(allowed))})
-            raise MethodNotAllowed(allowed, f"{request.method} is not allowed here.")
-
+        request.params = ()
         first = next(iter(methods.values()))
-        return BoundRoute(first.name, first.path, (), self.limits, False, self.wrap(refuse), first.on_error)
+        key = (first.path, frozenset(allowed))
+        if key not in self._refusals:
+            call = self.wrap(_refuse_method(allowed), first.scopes)
+            self._refusals[key] = BoundRoute(first.name, first.path, (), self.limits, False, call, first.on_error)
+        return self._refusals[key]
 
     def _answering(self, call: Call) -> Methods:
         """Return methods of which each is answered by `call`, with the application's middleware around it."""
         methods = Methods()
-        methods.any = BoundRoute("", "", (), self.limits, False, self.wrap(call), self.on_error)
+        methods.any = BoundRoute("", "", (), self.limits, False, self.wrap(call, ()), self.on_error)
         return methods
 
     def _new_methods(self) -> Methods:
@@ -204,9 +215,15 @@ class Pipeline:
 
     # -- check --------------------------------------------------------------------------------------------------------------
 
-    async def _check_origin(self, request: Request) -> None:
-        if not self.csrf.check(request):
-            await self.csrf.verify_token(request)
+    async def _check_origin(self, request: Request, route: BoundRoute) -> None:
+        try:
+            if not self.csrf.check(request):
+                await self.csrf.verify_token(request)
+        except HTTPError:
+            # Middleware is not asked, but CORS must be, or a page that it lets in could not read why it was refused.
+            for policy in (one for scope in route.scopes for one in scope.middleware if isinstance(one, Policy)):
+                policy.before(request)
+            raise
 
     # -- complete -----------------------------------------------------------------------------------------------------------
 
@@ -220,6 +237,14 @@ class Pipeline:
 
             return apply_conditions(request, response)
         return response
+
+    def _prepare(self, request: Request, response: Response) -> Response:
+        """Prepare a file that an error handler answers with."""
+        try:
+            return response.prepare(request)
+        except HTTPError as error:
+            self.problems.report(request, error)
+            return self.problems.render(request, error)
 
     def _finish(self, request: Request, response: Response) -> Response:
         """Let those who wait for the response have it: the session writes its cookie, a nonce enters the policy."""
@@ -247,13 +272,21 @@ async def _raise_not_found(request: Request) -> Response:
     raise NotFound
 
 
-def _redirect_to(path: str) -> Call:
-    async def redirect(request: Request) -> Response:
-        from erlen.http.url import encode_path
+def _refuse_method(allowed: set[str]) -> Call:
+    async def refuse(request: Request) -> Response:
+        if request.method == "OPTIONS":
+            return Response(b"", 204, {"allow": ", ".join(sorted(allowed))})
+        raise MethodNotAllowed(allowed, f"{request.method} is not allowed here.")
 
-        location = encode_path(request.root_path + path)
-        if request.query_string:
-            location += "?" + request.query_string
-        return RedirectResponse(location, 308)
+    return refuse
 
-    return redirect
+
+async def _redirect_slash(request: Request) -> Response:
+    """Redirect to the path with one slash more or less, which the router has found to be there (`Router.alternative`)."""
+    from erlen.http.url import encode_path
+
+    path = request.path[:-1] if request.path.endswith("/") else request.path + "/"
+    location = encode_path(request.root_path + path)
+    if request.query_string:
+        location += "?" + request.query_string
+    return RedirectResponse(location, 308)

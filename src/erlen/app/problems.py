@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+import copy
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeAlias
 
-from erlen.app.layers import Crossing
+from erlen.app.layers import Crossing, OnError
 from erlen.app.routes import Hooks
 from erlen.binding.dependency import colour_of
 from erlen.binding.result import to_response
@@ -14,7 +15,7 @@ from erlen.http.request import Request
 from erlen.http.response import HTML, Response, encode_json
 from erlen.types import Colour
 
-__all__ = ["Problems", "problem_document", "render_problem"]
+__all__ = ["Problems", "ScopedProblems", "problem_document", "render_problem"]
 
 PROBLEM_JSON = "application/problem+json"
 
@@ -30,7 +31,11 @@ class Problems:
         self.crossing = crossing
         self.observers = observers
 
-    def responder(self, scopes: Handlers, colour: Colour) -> Callable[[Request, Exception], Coroutine[Any, Any, Response]]:
+    def within(self, scopes: Handlers) -> ScopedProblems:
+        """Return what answers the errors of routes with these scopes around them."""
+        return ScopedProblems(self, scopes)
+
+    def responder(self, scopes: Handlers, colour: Colour) -> OnError:
         """Return the coroutine function that answers errors of some routes, for code of one colour."""
         by_key: list[dict[int | type[BaseException], Callable[[Request, Any], Awaitable[Any]]]] = [
             {key: self._coloured(function, colour) for key, function in hooks.errors.items()} for hooks in scopes if hooks.errors
@@ -45,11 +50,14 @@ class Problems:
                     response = to_response(await handler(request, error), status=status, name="an error handler")
                 except Exception as second:  # noqa: BLE001 - an error handler that fails must not take the worker with it
                     second.__context__ = second.__context__ or error
+                    request._unexpected = second
                     self.report(request, second)
                     return self.render(request, second)
                 if unexpected and response.status >= 500:
                     self.report(request, error)
-                return response
+                return _with_headers(response, error) if isinstance(error, HTTPError) and response.status == status else response
+            if unexpected:
+                request._unexpected = error
             if unexpected or status >= 500:
                 self.report(request, error)
             return self.render(request, error)
@@ -59,13 +67,16 @@ class Problems:
     def render(self, request: Request, error: Exception) -> Response:
         """Answer an error in the standard way. Never raises."""
         try:
-            return render_problem(request, error, debug=self.debug)
+            try:
+                return render_problem(request, error, debug=self.debug)
+            except HTTPError as refusal:  # such as a header field over the limits: doors find out when it is read, and say so once
+                return render_problem(request, refusal, debug=self.debug)
         except Exception as second:  # noqa: BLE001 - the last resort must always answer
             self.report(request, second)
             return Response(encode_json({"title": reason_phrase(500), "status": 500}), 500, None, PROBLEM_JSON)
 
     def report(self, request: Request, error: Exception) -> None:
-        """Log an unexpected error with its traceback, and tell those who watch.
+        """Log an unexpected error with its traceback, and tell those who watch; an HTTPError is only logged, it was raised on purpose.
 
         What comes from the request is escaped (OWASP ASVS 5.0 V16.4.1).
         """
@@ -74,8 +85,9 @@ class Problems:
         logging.getLogger("erlen").error(
             "%s %s failed: %s", ascii(request.method)[1:-1], ascii(request.path)[1:-1], type(error).__name__, exc_info=error
         )
-        for observe in self.observers:
-            observe(request, error)
+        if not isinstance(error, HTTPError):
+            for observe in self.observers:
+                observe(request, error)
 
     def _coloured(self, function: Callable[..., Any], colour: Colour) -> Callable[[Request, Any], Awaitable[Any]]:
         own = colour_of(function)
@@ -93,16 +105,44 @@ class Problems:
         return here
 
 
+class ScopedProblems:
+    """Answers the errors of the routes that have the same scopes around them."""
+
+    def __init__(self, problems: Problems, scopes: Handlers) -> None:
+        self._problems = problems
+        self._scopes = scopes
+        self.report = problems.report
+
+    def responder(self, colour: Colour) -> OnError:
+        """Return the coroutine function that answers errors in code of one colour."""
+        return self._problems.responder(self._scopes, colour)
+
+
 def _find(
     scopes: list[dict[int | type[BaseException], Callable[[Request, Any], Awaitable[Any]]]], error: Exception, status: int
 ) -> Callable[[Request, Any], Awaitable[Any]] | None:
+    """Find the handler of an error. A status says more than `HTTPError`, or than `Exception` says of any error."""
     for handlers in scopes:
         for ancestor in type(error).__mro__:
+            if ancestor in (HTTPError, Exception) and status in handlers and isinstance(error, HTTPError):
+                return handlers[status]
             if ancestor in handlers:
                 return handlers[ancestor]
         if status in handlers:
             return handlers[status]
     return None
+
+
+def _with_headers(response: Response, error: HTTPError) -> Response:
+    """Add the fields that go with a status, such as `Allow` with 405, to an error handler's response that keeps the status."""
+    missing = [(name, value) for name, value in error.headers.items() if value and name not in (response.own_headers or ())]
+    if not missing:
+        return response
+    answer = copy.copy(response)  # the application may keep one response for all errors
+    answer._headers = None if response.own_headers is None else response.own_headers.copy()
+    for name, value in missing:
+        answer.headers.add(name, value)
+    return answer
 
 
 def render_problem(request: Request, error: Exception, *, debug: bool) -> Response:

@@ -89,15 +89,15 @@ def protect(settings: Settings, folder: Path, mistakes: list[Mistake]) -> Protec
 
 def _headers(settings: Settings) -> ProtectiveHeaders:
     return ProtectiveHeaders(
-        content_security_policy=settings.content_security_policy or None,
-        content_security_policy_report_only=settings.content_security_policy_report_only or None,
-        frame_options=settings.frame_options or None,
-        referrer_policy=settings.referrer_policy or None,
-        cross_origin_opener_policy=settings.cross_origin_opener_policy or None,
+        content_security_policy=settings.content_security_policy,
+        content_security_policy_report_only=settings.content_security_policy_report_only,
+        frame_options=settings.frame_options,
+        referrer_policy=settings.referrer_policy,
+        cross_origin_opener_policy=settings.cross_origin_opener_policy,
         nosniff=settings.content_type_nosniff,
         # Browsers apply it to localhost on every port, so that development over TLS would spoil the other servers there.
         hsts_seconds=0 if settings.debug else settings.hsts_seconds,
         hsts_include_subdomains=settings.hsts_include_subdomains,
         hsts_preload=settings.hsts_preload,
-        permissions_policy=settings.permissions_policy or None,
+        permissions_policy=settings.permissions_policy,
     )

@@ -245,13 +245,15 @@ class Routes:
         where, _ = _caller()
 
         def redirect(request: Request) -> Response:
-            from erlen.http.response import RedirectResponse
-            from erlen.http.url import encode_path
+            from urllib.parse import quote
 
-            values = {key: encode_path(str(value)) for key, value in request.path_params.items()}
+            from erlen.http.response import RedirectResponse
+
+            # A value must neither name another host (`//evil.example`) nor add to a query.
+            values = {key: quote(str(value), safe="/") for key, value in request.path_params.items()}
             location = target.format_map(values) if values else target
-            if location.startswith("/"):
-                location = request.root_path + location
+            if target.startswith("/") and not target.startswith("//"):
+                location = f"{request.root_path}/{location.lstrip('/')}"
             return RedirectResponse(location + (f"?{request.query_string}" if request.query_string and "?" not in location else ""), status)
 
         options = RouteOptions(threaded=False, csrf=False)
@@ -294,6 +296,9 @@ class Routes:
     def add_middleware(self, function: Middleware) -> None:
         """`middleware` without a decorator, for instances such as `Cors(…)`."""
         self._check_open()
+        if isinstance(function, type):
+            where, _ = _caller()
+            raise ConfigurationError(Mistake(f"{function.__qualname__} is a class", where, f"add an instance: `{function.__name__}(…)`"))
         self.hooks.middleware.append(function)
 
     def before_request(self, function: AnyHandler) -> AnyHandler:
@@ -309,7 +314,10 @@ class Routes:
         return function
 
     def teardown_request(self, function: AnyHandler) -> AnyHandler:
-        """Call `function(request, error)` at the end of each request here, with the exception that ended it or None."""
+        """Call `function(request, error)` at the end of each request here, whatever happened.
+
+        `error` is the exception that no error handler answered, or None; an HTTPError is an answer.
+        """
         self._check_open()
         self.hooks.teardown.append(function)
         return function
@@ -317,7 +325,8 @@ class Routes:
     def error_handler(self, status_or_class: int | type[BaseException]) -> Callable[[AnyHandler], AnyHandler]:
         """Answer errors with `function(request, error)`: those of a status code, or of an exception class and its subclasses.
 
-        The most specific class wins over the status code, the nearest blueprint over the application.
+        The nearest blueprint wins over the application; there, a class such as NotFound over its status code, the code over HTTPError
+        and Exception. Fields that go with a status, such as `Allow` with 405, are added where the response keeps the status.
         """
         where, _ = _caller()
         known = isinstance(status_or_class, int) and 400 <= status_or_class <= 599

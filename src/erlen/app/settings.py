@@ -120,41 +120,46 @@ def resolve_settings(
     """Return the settings in force: code, then environment, then overrides.
 
     Raises:
-        ConfigurationError: listing every environment variable that does not fit its field.
+        ConfigurationError: listing every value that does not fit its field, with where it comes from.
     """
     environment = os.environ if environment is None else environment
-    changes: dict[str, Any] = {}
-    mistakes: list[Mistake] = []
+    overrides = overrides or {}
+    values: dict[str, Any] = {}
+    mistakes = [
+        Mistake(f"there is no setting {name!r}", "overrides", f"one of {', '.join(defaults.__struct_fields__)}")
+        for name in overrides
+        if name not in defaults.__struct_fields__
+    ]
     for field in msgspec.structs.fields(type(defaults)):
-        text = environment.get(field.name.upper())
-        if text is None:
-            continue
+        name, value = field.name, getattr(defaults, field.name)
+        where, text = "the code", environment.get(name.upper())
+        if name in overrides:
+            where, value = "overrides", overrides[name]
+        elif text is not None:
+            where, value = "the environment", text
         try:
-            changes[field.name] = parse_setting(text, field.type)
-        except (msgspec.ValidationError, ValueError) as error:
-            shown = "its value" if is_secret(field.name) else repr(text)
-            mistakes.append(
-                Mistake(f"setting {field.name.upper()}: {shown} does not fit: {error}", "the environment", _expected(field.type))
-            )
-    for name, value in (overrides or {}).items():
-        if name not in defaults.__struct_fields__:
-            mistakes.append(Mistake(f"there is no setting {name!r}", "overrides", f"one of {', '.join(defaults.__struct_fields__)}"))
-        else:
-            changes[name] = value
+            # A text where a list belongs would be taken for a list of its letters: types are held in the code too.
+            values[name] = parse_setting(value, field.type) if where == "the environment" else msgspec.convert(value, field.type)
+        except (msgspec.DecodeError, ValueError) as error:
+            shown = "its value" if is_secret(name) else repr(value)
+            mistakes.append(Mistake(f"setting {name.upper()}: {shown} does not fit: {error}", where, _expected(field.type)))
     if mistakes:
         raise ConfigurationError(mistakes)
-    return msgspec.structs.replace(defaults, **changes) if changes else defaults
+    return msgspec.structs.replace(defaults, **values)
 
 
 def parse_setting(text: str, annotation: Any) -> Any:
     """Read a setting's value from text.
 
     Raises:
-        ValueError or msgspec.ValidationError: saying what was expected.
+        ValueError or msgspec.DecodeError: saying what was expected.
     """
     plain = annotation
     while get_origin(plain) is Annotated:
         plain = plain.__origin__
+    some = [argument for argument in get_args(plain) if argument is not type(None)]
+    if len(some) == 1 and type(None) in get_args(plain):
+        return parse_setting(text, some[0]) if text else None
     if plain is bool:
         word = text.strip().lower()
         if word in ("1", "true", "yes", "on"):
@@ -168,7 +173,7 @@ def parse_setting(text: str, annotation: Any) -> Any:
         return msgspec.convert(parts, annotation, strict=False)
     if origin is dict or hasattr(plain, "__struct_fields__"):
         return msgspec.json.decode(text.encode(), type=annotation)
-    if any(argument is type(None) for argument in get_args(plain)) and not text:
+    if not text and type(None) in get_args(plain):
         return None
     return msgspec.convert(text, annotation, strict=False)
 

@@ -75,7 +75,7 @@ class Site:
         self.trusts_proxies: bool = self.proxies.enabled
         self.routes: Sequence[RouteInfo] = ()
         self.around: Sequence[tuple[Callable[..., Any], str]] = ()
-        """Every middleware, hook and lifespan function, each with its place."""
+        """Every middleware, hook, error handler and lifespan function, each with its place."""
         self.lifespan: Sequence[tuple[Callable[[], Any] | None, Callable[[], Any] | None]] = ()
         self.checks: Sequence[Callable[[Site], Sequence[Mistake]]] = ()
         self.commands: Sequence[Handler] = ()
@@ -147,8 +147,11 @@ class Site:
                     await _settle(start())
                 if stop is not None:
                     self._started.append(stop)
-        except BaseException:
-            await self.shutdown()
+        except BaseException as error:
+            try:
+                await self.shutdown()
+            except Exception as second:  # noqa: BLE001 - what went wrong first is what to mend
+                error.add_note(f"What had started did not stop either: {second!r}")
             raise
 
     async def shutdown(self) -> None:
@@ -203,6 +206,10 @@ class Site:
     def csrf_token(self, request: Request) -> str:
         """Return a token for this visitor's forms; `request.csrf_token`."""
         return self.protections.csrf.token(request)
+
+    def trusts_origin(self, origin: str) -> bool:
+        """Return whether `TRUSTED_ORIGINS` has an origin."""
+        return origin in self.protections.csrf.trusted
 
     def allow_nonce(self, request: Request, response: Response) -> None:
         """Put the request's nonce into the response's Content-Security-Policy."""
@@ -312,7 +319,7 @@ class ThreadCrossing(LoopCrossing):
     colour: Colour = "thread"
 
     def to_loop(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
-        return self._crossings.background.run(coroutine)
+        return self._crossings.pool.wait(coroutine, self._crossings.background.loop)
 
 
 async def _settle(value: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Generator, Mapping
+from functools import partial
 from typing import Any, Literal, TypeAlias
 
 from msgspec import Struct
@@ -49,9 +50,10 @@ def flatten(
     open_calls: list[Any] = []
 
     def step_for(parameter: Parameter, dependency: Dependency) -> Step | None:
-        call = overrides.get(dependency.call, dependency.call)
-        if dependency.cache and call in known:
-            return known[call]
+        call = overrides.get(_key(dependency.call), dependency.call)
+        key = _key(call)
+        if dependency.cache and key in known:
+            return known[key]
         if call in open_calls:
             chain = " → ".join(describe(one) for one in [*open_calls[open_calls.index(call) :], call])
             mistakes.append(
@@ -73,7 +75,7 @@ def flatten(
         step = Step(call, form, hop, arguments)
         steps.append(step)
         if dependency.cache:
-            known[call] = step
+            known[key] = step
         return step
 
     found: dict[str, Step] = {}
@@ -83,6 +85,11 @@ def flatten(
             if step is not None:
                 found[parameter.name] = step
     return steps, found, mistakes
+
+
+def _key(call: Any) -> Any:
+    """Return what tells one callable from another; instances of a dataclass have no hash."""
+    return call if getattr(type(call), "__hash__", None) is not None else id(call)
 
 
 def _colour_mistake(call: Handler, form: Form, colour: Colour, dependency: Dependency, where: str) -> Mistake | None:
@@ -95,9 +102,11 @@ def _colour_mistake(call: Handler, form: Form, colour: Colour, dependency: Depen
         )
     if colour == "loop" and form == "generator" and dependency.threaded:
         return Mistake(
-            f"two colours in one request: an `async def` handler depends on the generator `def {name}`, whose clean-up belongs to one thread",
+            f"two colours in one request: an `async def` handler depends on the generator `def {name}`, "
+            "whose clean-up belongs to one thread",
             where,
-            f"make {name} an `async def` generator, or the handler a `def`; for quick code that may run on the event loop, Depends({name}, threaded=False)",
+            f"make {name} an `async def` generator, or the handler a `def`; for quick code that may run on the event loop, "
+            f"Depends({name}, threaded=False)",
         )
     return None
 
@@ -106,10 +115,11 @@ def form_of(call: Callable[..., Any]) -> Form:
     """Return how a dependency is called."""
     import inspect
 
-    target = call if inspect.isroutine(call) or isinstance(call, type) else type(call).__call__
-    target = getattr(target, "func", target)
-    if isinstance(target, type):
+    while isinstance(call, partial):
+        call = call.func
+    if isinstance(call, type):
         return "call"
+    target = call if inspect.isroutine(call) else type(call).__call__
     if inspect.isasyncgenfunction(target):
         return "async_generator"
     if inspect.iscoroutinefunction(target):
@@ -207,6 +217,10 @@ async def _throw(generator: Generator[Any, Any, None] | AsyncGenerator[Any, Any]
             generator.throw(error)
     except (StopIteration, StopAsyncIteration):
         return
+    if isinstance(generator, AsyncGenerator):
+        await generator.aclose()
+    else:
+        generator.close()
 
 
 def _never_yielded(generator: object) -> ErlenError:

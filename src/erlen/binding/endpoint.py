@@ -7,23 +7,22 @@ namespace it runs in.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Mapping
-from types import AsyncGeneratorType, GeneratorType
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Any, TypeAlias
 
 from msgspec import Struct
 
 from erlen.binding.dependency import Cleanup, Step, flatten, form_of, is_generator_function
-from erlen.binding.marker import Body
-from erlen.binding.parameter import Parameter, Providers, read_signature
+from erlen.binding.marker import Body, Dependency
+from erlen.binding.parameter import Parameter, Providers, describe, read_signature
 from erlen.binding.reader import Incomplete, Reader, embedded_reader, reader_for
-from erlen.binding.result import ResultEncoders, ResultPlan, StreamMode, mode_of_item, plan_result, stream_response
-from erlen.drive import drive
+from erlen.binding.result import ResultEncoders, ResultPlan, StreamMode, plan_result
+from erlen.binding.streaming import GENERATORS, closing_with, start_stream
 from erlen.errors import ErlenError, Fault, InvalidRequest, Mistake
 from erlen.http.limits import Limits
 from erlen.http.query import parse_pairs
 from erlen.http.request import Request
-from erlen.http.response import Response, StreamResponse
+from erlen.http.response import Response
 from erlen.types import Colour, Handler
 
 __all__ = ["Endpoint", "EndpointOptions", "build_endpoint"]
@@ -84,9 +83,15 @@ def build_endpoint(handler: Handler, options: EndpointOptions) -> tuple[Endpoint
         where=options.where,
         skip_first=options.view is not None,
     )
+    for dependency in options.dependencies:
+        if not isinstance(dependency, Dependency):
+            mistakes.append(
+                Mistake(f"{describe(dependency)} stands in `dependencies`", options.where, f"write `Depends({describe(dependency)})`")
+            )
     extra = [
         Parameter(f"_dependency{number}", object, "dependency", "", dependency=dependency)
         for number, dependency in enumerate(options.dependencies)
+        if isinstance(dependency, Dependency)
     ]
     steps, step_of, wrong = flatten(
         [*extra, *parameters],
@@ -278,10 +283,13 @@ class _Writer:
         if not self.cleans_up:
             return [line.replace("response = ", "return ", 1) for line in lines]
         self.env["Cleanup"] = Cleanup
-        closing = ["await cleanup.close(response)", "return response"]
-        if self.generator is not None:
-            self.env["closing"] = _closing_async if self.generator == "async_generator" else _closing_sync
-            closing = ["return closing(response, cleanup)"]
+        self.env.update(closing_with=closing_with, thread_call=self.options.thread_call if self.options.colour == "loop" else None)
+        closing = [
+            "if response.kind == 'stream' and request.method != 'HEAD':",
+            "    return closing_with(response, cleanup, thread_call)",
+            "await cleanup.close(response)",
+            "return response",
+        ]
         return [
             "cleanup = Cleanup()",
             "try:",
@@ -299,19 +307,17 @@ class _Writer:
             arguments = "view()" + (", " + arguments if arguments else "")
         plan = self.plan
         if self.generator is not None:
-            self.env.update(
-                start=_start_async if self.generator == "async_generator" else _start_sync, mode=plan.stream or "peek", status=plan.status
-            )
-            return [f"response = await start(handler({arguments}), mode, status)"]
+            self.env.update(start=start_stream, plan=plan)
+            return [f"response = await start(request, handler({arguments}), plan)"]
         awaits = "await " if form_of(self.handler) == "await" else ""
         called = f"{awaits}handler({arguments})"
         self.env["convert"] = plan.convert
         if plan.fast_class is None:
-            self.env.update(start=_start_either, generators=_GENERATORS, mode=plan.stream or "peek", status=plan.status)
+            self.env.update(start=start_stream, generators=GENERATORS, plan=plan)
             return [
                 f"value = {called}",
                 "if value.__class__ in generators:",
-                "    response = await start(value, mode, status)",
+                "    response = await start(request, value, plan)",
                 "else:",
                 "    response = convert(value)",
             ]
@@ -361,83 +367,3 @@ def _collector(
 
 def _indent(lines: list[str]) -> list[str]:
     return ["    " + line for line in lines]
-
-
-# -- generators -------------------------------------------------------------------------------------------------------------
-
-
-async def _start_async(items: AsyncIterator[Any], mode: StreamMode, status: int) -> StreamResponse:
-    """Answer with an asynchronous generator; where its annotation does not say what it yields, its first item does."""
-    if mode != "peek":
-        return stream_response(items, mode, status=status)
-    try:
-        first = await anext(items)
-    except StopAsyncIteration:
-        return stream_response(items, "text", status=status)
-
-    async def whole() -> AsyncIterator[Any]:
-        try:
-            yield first
-            async for item in items:
-                yield item
-        finally:
-            await items.aclose()  # type: ignore[attr-defined]  # a generator, as form_of has found
-
-    return stream_response(whole(), mode_of_item(type(first)), status=status)
-
-
-async def _start_sync(items: Iterator[Any], mode: StreamMode, status: int) -> StreamResponse:
-    """The same for a plain generator."""
-    if mode != "peek":
-        return stream_response(items, mode, status=status)
-    try:
-        first = next(items)
-    except StopIteration:
-        return stream_response(items, "text", status=status)
-
-    def whole() -> Iterator[Any]:
-        try:
-            yield first
-            yield from items
-        finally:
-            items.close()  # type: ignore[attr-defined]
-
-    return stream_response(whole(), mode_of_item(type(first)), status=status)
-
-
-async def _start_either(items: Any, mode: StreamMode, status: int) -> StreamResponse:
-    """The same for a generator that a plain function returned."""
-    return await (_start_async if isinstance(items, AsyncIterator) else _start_sync)(items, mode, status)
-
-
-_GENERATORS = frozenset({GeneratorType, AsyncGeneratorType})
-
-
-def _closing_async(response: StreamResponse, cleanup: Cleanup) -> StreamResponse:
-    """Close the dependencies of a streaming handler with its stream (Lifecycles 4)."""
-    chunks: Any = response.chunks
-
-    async def closing() -> AsyncIterator[Any]:
-        try:
-            async for chunk in chunks:
-                yield chunk
-        except BaseException as error:  # noqa: BLE001 - raised again, once the others are closed
-            raise await cleanup.fail(error)  # noqa: B904 - it is the same error, or one that a clean-up raised from it
-        await cleanup.close(response)
-
-    response.chunks = closing()
-    return response
-
-
-def _closing_sync(response: StreamResponse, cleanup: Cleanup) -> StreamResponse:
-    chunks: Any = response.chunks
-
-    def closing() -> Iterator[Any]:
-        try:
-            yield from chunks
-        except BaseException as error:  # noqa: BLE001 - raised again, once the others are closed
-            raise drive(cleanup.fail(error))  # noqa: B904
-        drive(cleanup.close(response))
-
-    response.chunks = closing()
-    return response

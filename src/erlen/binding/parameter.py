@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Annotated, Any, Literal, TypeAlias, Union, get_args, get_origin
 
 from msgspec import Struct
@@ -113,7 +114,9 @@ def read_signature(
         return [], MISSING, list(error.mistakes)
     parameters: list[Parameter] = []
     mistakes: list[Mistake] = []
-    names = list(signature.parameters)
+    # What a partial says is settled: a request must not be able to say otherwise.
+    settled = function.keywords if isinstance(function, partial) else {}
+    names = [name for name in signature.parameters if name not in settled]
     for name in names[1:] if skip_first else names:
         given = signature.parameters[name]
         if given.kind in (given.VAR_POSITIONAL, given.VAR_KEYWORD):
@@ -188,10 +191,9 @@ def _parameter(
         return made("body", marker=Body())
     if _is_scalar(plain) or (is_list(annotation) and _is_scalar(item_of(plain))):
         return made("query")
-    return (
-        f"nothing provides parameter `{name}: {describe(plain)}`",
-        f"register it with `app.provide({describe(plain)}, …)`, use the plugin that provides it, or write `Annotated[{describe(plain)}, Depends(…)]`",
-    )
+    shown = describe(plain)
+    fix = f"register it with `app.provide({shown}, …)`, use the plugin that provides it, or write `Annotated[{shown}, Depends(…)]`"
+    return f"nothing provides parameter `{name}: {shown}`", fix
 
 
 def _marked(
@@ -239,6 +241,12 @@ def optional_of(annotation: Any) -> Any | None:
         return None
     rest = [part for part in get_args(annotation) if part is not type(None)]
     return rest[0] if len(rest) == 1 and len(get_args(annotation)) == 2 else None
+
+
+def takes_text(annotation: Any) -> bool:
+    """Whether an empty text is a value of this type."""
+    plain = bare(annotation)
+    return any(takes_text(part) for part in get_args(plain)) if is_union(plain) else plain in (str, Any, object)
 
 
 def is_union(annotation: Any) -> bool:
@@ -301,6 +309,8 @@ def _is_scalar(plain: Any) -> bool:
 
 def describe(subject: Any) -> str:
     """Return a short readable name of a type or function."""
+    while isinstance(subject, partial):
+        subject = subject.func
     if get_origin(subject) is not None:
         return str(subject).replace("typing.", "")
     return getattr(subject, "__qualname__", None) or str(subject)
@@ -310,6 +320,8 @@ def location_of(function: Any) -> str:
     """Return `file:line` of a function or class, or an empty string."""
     import os
 
+    while isinstance(function, partial):
+        function = function.func
     code = getattr(getattr(function, "__wrapped__", function), "__code__", None)
     if code is None:
         code = getattr(getattr(type(function), "__call__", None), "__code__", None)  # noqa: B004 - the method itself is wanted

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeAlias
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from erlen.binding.marker import Body
-from erlen.binding.parameter import Parameter, bare, item_of, optional_of, strip_annotated
+from erlen.binding.parameter import Parameter, bare, item_of, optional_of, strip_annotated, takes_text
 from erlen.errors import ConfigurationError, Fault, InvalidRequest, UnsupportedMediaType
 from erlen.http.form import UploadFile
 from erlen.http.query import MultiDict
@@ -107,8 +107,12 @@ def _text_reader(parameter: Parameter) -> Reader:
     """A scalar that arrives as text."""
     decode = text_decoder(parameter.annotation)
     kind, key = parameter.kind, parameter.key
-    lines = [f"{{v}} = {_TEXT[kind]}", "if {v} is None:", "    " + _absent(parameter)]
     plain = strip_annotated(parameter.annotation)
+    # As in a model of form fields: browsers send every input, but not a box that is not ticked.
+    blank = kind == "form" and not takes_text(parameter.annotation)
+    default = False if kind == "form" and plain is bool and parameter.required else parameter.default
+    missing = "if {v} is None or {v} == '':" if blank else "if {v} is None:"
+    lines = [f"{{v}} = {_TEXT[kind]}", missing, "    raise Incomplete()" if default is MISSING else "    {v} = {k}_default"]
     if kind == "form":
         lines += ["elif {v}.__class__ is not str:", "    raise Incomplete()"]
     if plain is int and not constraints_of(parameter.annotation):
@@ -119,20 +123,25 @@ def _text_reader(parameter: Parameter) -> Reader:
 
     async def read(request: Request) -> Any:
         value = await _text(request, kind, key)
-        if value is None:
-            if parameter.required:
+        if value is None or (blank and value == ""):
+            if default is MISSING:
                 raise Incomplete(REQUIRED)
-            return parameter.default
+            return default
         if not isinstance(value, str):
             raise ValueError("Expected text, got a file.")
         return decode(value)
 
-    env = {"key": key, "decode": decode, "default": parameter.default}
+    env = {"key": key, "decode": decode, "default": default}
     return Reader(parameter, lines, env, read, (kind, key), _NEEDS[kind])
 
 
-def _absent(parameter: Parameter) -> str:
-    return "raise Incomplete()" if parameter.required else "{v} = {k}_default"
+def _default_maker(default: Any) -> Callable[[], Any]:
+    """Return what gives each request a default of its own: what one handler does to a list must not be seen by the next."""
+    if default is None or isinstance(default, (str, bytes, int, float, tuple, frozenset)):
+        return lambda: default
+    import copy
+
+    return lambda: copy.deepcopy(default)
 
 
 async def _text(request: Request, kind: str, key: str) -> Any:
@@ -159,11 +168,12 @@ def _list_reader(parameter: Parameter) -> Reader:
     """Several values of one name; header fields are also split at commas (RFC 9110, section 5.6.1)."""
     decode = list_decoder(parameter.annotation)
     kind, key = parameter.kind, parameter.key
+    make_default = _default_maker(parameter.default)
 
     async def read(request: Request) -> Any:
         values = await _all_texts(request, kind, key)
         if not values and not parameter.required:
-            return parameter.default
+            return make_default()
         if not values and optional_of(strip_annotated(parameter.annotation)) is not None:
             return None
         if not all(isinstance(value, str) for value in values):
@@ -203,19 +213,30 @@ def _file_reader(parameter: Parameter) -> Reader:
     key = parameter.key
     several = parameter.is_list
     as_bytes = (item_of(parameter.annotation) if several else bare(parameter.annotation)) is bytes
+    make_default = _default_maker(parameter.default)
+    constraints = constraints_of(parameter.annotation)
+    if constraints and not several and not as_bytes:
+        raise ConfigurationError(
+            f"file parameter `{parameter.name}` has constraints, which no file is checked against: do so in the handler"
+        )
 
     async def read(request: Request) -> Any:
         form = await request.form()
         found = [value for value in form.getlist(key) if isinstance(value, UploadFile) and (value.filename or value.size)]
         if not found:
             if not parameter.required:
-                return parameter.default
+                return make_default()
             if several and not form.getlist(key):
                 raise Incomplete(REQUIRED)
             raise ValueError(
                 "Expected a file, got text." if any(isinstance(value, str) and value for value in form.getlist(key)) else REQUIRED
             )
-        values = [value.read() for value in found] if as_bytes else found
+        contents = [value.read() for value in found] if as_bytes else []
+        size, unit = (len(found), "files") if several else (len(contents[-1]) if as_bytes else 0, "bytes")
+        message = _size_fault(constraints, size, unit)
+        if message:
+            raise ValueError(message)
+        values = contents if as_bytes else found
         return values if several else values[-1]
 
     return Reader(parameter, ["{v} = await {k}_read(request)"], {"read": read}, read, ("form", key), frozenset({"form"}))
@@ -225,9 +246,9 @@ def _body_reader(parameter: Parameter, json_depth: int) -> Reader:
     marker = parameter.marker if isinstance(parameter.marker, Body) else Body()
     plain = bare(parameter.annotation)
     optional = not parameter.required or optional_of(strip_annotated(parameter.annotation)) is not None
-    empty = None if parameter.default is MISSING else parameter.default
+    empty = _default_maker(None if parameter.default is MISSING else parameter.default)
     if plain in (bytes, str):
-        decode: Callable[[bytes], Any] = _decode_utf8 if plain is str else bytes
+        decode: Callable[[bytes], Any] = _raw_decoder(plain, parameter.annotation)
         check = _type_check((marker.media_type,)) if marker.media_type else None
         exact: frozenset[str] = frozenset()
     else:
@@ -236,7 +257,7 @@ def _body_reader(parameter: Parameter, json_depth: int) -> Reader:
         exact = frozenset() if marker.media_type else JSON_TYPES
     lines = []
     if optional:
-        lines += ["if not body:", "    {v} = {k}_empty", "else:"]
+        lines += ["if not body:", "    {v} = {k}_empty()", "else:"]
     indent = "    " if optional else ""
     if check is not None:
         lines += [f"{indent}if request.header('content-type') not in {{k}}_exact:", f"{indent}    {{k}}_check(request)"]
@@ -245,7 +266,7 @@ def _body_reader(parameter: Parameter, json_depth: int) -> Reader:
     async def read(request: Request) -> Any:
         body = await request.body()
         if optional and not body:
-            return empty
+            return empty()
         if check is not None:
             check(request)
         return decode(body)
@@ -264,7 +285,10 @@ def embedded_reader(parameters: list[Parameter], json_depth: int) -> tuple[Calla
             raise ConfigurationError(
                 f"body parameter `{parameter.name}` is bytes, which cannot be a member of a JSON object: take it alone"
             )
-        field = msgspec.field(name=parameter.key) if parameter.required else msgspec.field(name=parameter.key, default=parameter.default)
+        if parameter.required:
+            field = msgspec.field(name=parameter.key)
+        else:
+            field = msgspec.field(name=parameter.key, default_factory=_default_maker(parameter.default))
         fields.append((parameter.name, parameter.annotation, field))
     model = msgspec.defstruct("Body", fields, kw_only=True)
     return json_decoder(model, depth=json_depth), _type_check(None)
@@ -284,6 +308,41 @@ def _type_check(accepted: tuple[str, ...] | None) -> Callable[[Request], None]:
         raise UnsupportedMediaType(f"Send the body as {wanted}, not as {sent or 'an unnamed type'}.")
 
     return check
+
+
+def _raw_decoder(plain: type, annotation: Any) -> Callable[[bytes], Any]:
+    """Return what makes text or bytes of a body that is no JSON, within the annotation's constraints."""
+    constraints = constraints_of(annotation)
+    if plain is bytes:
+
+        def check_size(body: bytes) -> bytes:
+            message = _size_fault(constraints, len(body), "bytes")
+            if message:
+                raise InvalidRequest([Fault(("body",), message)])
+            return bytes(body)
+
+        return check_size if constraints else bytes
+    if not constraints:
+        return _decode_utf8
+    decode = text_decoder(annotation)
+
+    def check_text(body: bytes) -> object:
+        try:
+            return decode(_decode_utf8(body))
+        except ValueError as error:
+            raise InvalidRequest(text_faults(error, ("body",))) from None
+
+    return check_text
+
+
+def _size_fault(constraints: Sequence[Meta], size: int, unit: str) -> str:
+    """Return what is wrong with a number of bytes or files, or nothing."""
+    for meta in constraints:
+        if meta.min_length is not None and size < meta.min_length:
+            return f"Must have at least {meta.min_length} {unit}."
+        if meta.max_length is not None and size > meta.max_length:
+            return f"Must have at most {meta.max_length} {unit}."
+    return ""
 
 
 def _decode_utf8(body: bytes) -> str:

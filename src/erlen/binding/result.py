@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from types import AsyncGeneratorType, GeneratorType, UnionType
+from types import AsyncGeneratorType, GeneratorType, NoneType, UnionType
 from typing import Annotated, Any, Literal, TypeAlias, Union, get_args, get_origin
 
-from msgspec import Struct
+from msgspec import Raw, Struct
 
 from erlen.errors import ErlenError
 from erlen.http.event import Event, EventStreamResponse, JSONLinesResponse
@@ -36,6 +36,8 @@ class ResultPlan(Struct, frozen=True, eq=False):
     status: int
     convert: Callable[[object], Response]
     stream: StreamMode | None = None
+    encode_item: Encoder | None = None
+    """For the lines of a stream of models: what the annotation names leaves, and nothing more."""
 
 
 def plan_result(annotation: Any, *, status: int, name: str, debug: bool, encoders: ResultEncoders) -> ResultPlan:
@@ -50,7 +52,9 @@ def plan_result(annotation: Any, *, status: int, name: str, debug: bool, encoder
     """
     plain = _bare(annotation)
     stream = stream_mode(annotation)
-    typed_json = json_encoder(None if plain is MISSING or _undecided(plain) else annotation)
+    typed_json = _typed_encoder(annotation)
+    item = next(iter(get_args(plain)), Any) if stream == "lines" else Any
+    encode_item = _typed_encoder(item) if stream == "lines" else None
 
     def convert(value: object) -> Response:
         if value is None:
@@ -59,7 +63,7 @@ def plan_result(annotation: Any, *, status: int, name: str, debug: bool, encoder
             return _nothing(annotation, status)
         if encoders:
             value = encode_result(value, encoders)
-        return to_response(value, status=status, encode=typed_json, stream=stream or "peek", name=name)
+        return to_response(value, status=status, encode=typed_json, stream=stream or "peek", encode_item=encode_item, name=name)
 
     if plain is str:
         return ResultPlan(str, None, TEXT, status, convert)
@@ -68,9 +72,9 @@ def plan_result(annotation: Any, *, status: int, name: str, debug: bool, encoder
     fast = get_origin(plain) or plain
     if fast in encoders:
         return ResultPlan(None, None, JSON, status, convert)
-    if fast in (dict, list) or (isinstance(fast, type) and _is_model(fast)):
+    if fast in (dict, list) or (isinstance(fast, type) and _is_model(fast) and not hasattr(fast, "__html__")):
         return ResultPlan(fast, typed_json, JSON, status, convert)
-    return ResultPlan(None, None, JSON, status, convert, stream)
+    return ResultPlan(None, None, JSON, status, convert, stream, encode_item)
 
 
 def encode_result(value: object, encoders: ResultEncoders) -> object:
@@ -89,6 +93,7 @@ def to_response(
     status: int = 200,
     encode: Encoder | None = None,
     stream: StreamMode = "peek",
+    encode_item: Encoder | None = None,
     name: str = "the handler",
     headers: Mapping[str, str] | None = None,
 ) -> Response:
@@ -107,19 +112,19 @@ def to_response(
             own.update(value[2] or {})
         if isinstance(value[0], Response):
             value[0].status = value[1]
-        return to_response(value[0], status=value[1], encode=encode, stream=stream, name=name, headers=own)
+        return to_response(value[0], status=value[1], encode=encode, stream=stream, encode_item=encode_item, name=name, headers=own)
     if value is None:
         return Response(b"", 204 if status == 200 else status, headers)
     if hasattr(value, "__html__"):
         return Response(str(value.__html__()), status, headers, HTML)
     if isinstance(value, str):
-        return Response(str(value), status, headers, TEXT)
+        return Response(str.__str__(value), status, headers, TEXT)  # of an enumeration's member the value, not the name
     if isinstance(value, (bytes, bytearray, memoryview)):
         return Response(bytes(value), status, headers, OCTETS)
     if isinstance(value, Path):
         return FileResponse(value, headers=headers, status=status)
     if isinstance(value, (GeneratorType, AsyncGeneratorType, Iterator, AsyncIterator)):
-        return stream_response(value, stream, status=status, headers=headers)
+        return stream_response(value, stream, status=status, headers=headers, encode_item=encode_item)
     try:
         body = (encode or _encode_any)(value)
     except TypeError as error:
@@ -131,15 +136,22 @@ def to_response(
 
 
 def stream_response(
-    items: Iterable[Any] | AsyncIterable[Any], mode: StreamMode, *, status: int = 200, headers: Mapping[str, str] | None = None
+    items: Iterable[Any] | AsyncIterable[Any],
+    mode: StreamMode,
+    *,
+    status: int = 200,
+    headers: Mapping[str, str] | None = None,
+    encode_item: Encoder | None = None,
 ) -> StreamResponse:
-    """Return the stream that an iterator of such items stands for."""
+    """Return the stream that an iterator of such items stands for; `encode_item` makes its lines."""
     if mode == "events":
         return EventStreamResponse(items, status=status, headers=headers)
     if mode == "text":
         return StreamResponse(items, status, headers, TEXT)
     if mode == "bytes":
         return StreamResponse(items, status, headers, OCTETS)
+    if encode_item is not None:
+        items = _aencoded(items, encode_item) if isinstance(items, AsyncIterable) else _encoded(items, encode_item)
     return JSONLinesResponse(items, status=status, headers=headers)
 
 
@@ -188,12 +200,36 @@ def _is_model(plain: type) -> bool:
     )
 
 
-def _undecided(plain: Any) -> bool:
-    """Whether the annotation leaves open what kind of value comes: then the value's own class decides."""
-    if plain in (Any, object, None, type(None)) or get_origin(plain) in (Union, UnionType):
-        return True
+def _typed_encoder(annotation: Any) -> Encoder:
+    """Return what makes JSON of results annotated like this: of models only the fields that the annotation names."""
+    parts = _json_parts(annotation)
+    return json_encoder(Union[tuple(parts)] if parts else None)  # noqa: UP007 - of members that only this run knows
+
+
+def _json_parts(annotation: Any) -> list[Any]:
+    """Return the types of an annotation whose values become JSON; none where it leaves them open.
+
+    Responses, text, bytes and paths are something else; of `tuple[Item, int]` it is the item.
+    """
+    plain = _bare(annotation)
     origin = get_origin(plain) or plain
-    return not isinstance(origin, type) or issubclass(origin, (Response, tuple, str, bytes, Path)) or hasattr(origin, "__html__")
+    arguments = get_args(plain)
+    if origin in (Union, UnionType):
+        if any(_bare(argument) in (Any, object) for argument in arguments):
+            return []
+        return [part for argument in arguments for part in _json_parts(argument)]
+    if origin is tuple and len(arguments) in (2, 3) and _is_status_type(arguments[1]):
+        return _json_parts(arguments[0])
+    if plain in (MISSING, Any, object, None) or not isinstance(origin, type) or hasattr(origin, "__html__"):
+        return []
+    return [] if issubclass(origin, (Response, str, bytes, Path, NoneType)) else [annotation]
+
+
+def _is_status_type(annotation: Any) -> bool:
+    plain = _bare(annotation)
+    if get_origin(plain) is Literal:
+        return all(_is_status(value) for value in get_args(plain))
+    return isinstance(plain, type) and issubclass(plain, int) and plain is not bool
 
 
 def _bare(annotation: Any) -> Any:
@@ -202,5 +238,14 @@ def _bare(annotation: Any) -> Any:
     return annotation
 
 
-def _encode_any(value: object) -> bytes:
-    return json_encoder(None)(value)
+def _encoded(items: Iterable[Any], encode: Encoder) -> Iterator[Raw]:
+    for item in items:
+        yield Raw(encode(item))
+
+
+async def _aencoded(items: AsyncIterable[Any], encode: Encoder) -> AsyncIterator[Raw]:
+    async for item in items:
+        yield Raw(encode(item))
+
+
+_encode_any: Encoder = json_encoder(None)

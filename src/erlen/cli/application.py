@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any, get_origin
 
 import click
 
@@ -15,6 +15,11 @@ from erlen.errors import ConfigurationError
 from erlen.schema.hints import hints_of
 from erlen.schema.text import text_decoder
 from erlen.server.target import load_app
+
+if TYPE_CHECKING:
+    AnyParamType = click.ParamType[Any]
+else:  # generic only since click 8.4
+    AnyParamType = click.ParamType
 
 __all__ = ["load_site", "own_commands"]
 
@@ -46,22 +51,30 @@ def _command(function: Callable[..., Any]) -> click.Command:
     """Make a command: parameters without default are arguments, the others options, `bool` a flag."""
     hints = hints_of(function)
     parameters: list[click.Parameter] = []
+    lists: dict[str, Callable[[Any], Any]] = {}
     for name, given in inspect.signature(function).parameters.items():
         annotation = hints.get(name, str)
         several = is_list(annotation)
+        if several:
+            origin = get_origin(bare(annotation))
+            lists[name] = origin if origin in (tuple, set, frozenset) else list
         kind = _Text(item_of(annotation) if several else annotation)
         if given.default is given.empty:
             parameters.append(click.Argument([name], type=kind, nargs=-1 if several else 1, required=not several))
         elif bare(annotation) is bool:
             flag = f"--{name.replace('_', '-')}"
-            parameters.append(click.Option([f"{flag}/--no-{flag[2:]}"], default=given.default, show_default=True))
+            parameters.append(click.Option([name, f"{flag}/--no-{flag[2:]}"], default=given.default, show_default=True))
         else:
             parameters.append(
-                click.Option([f"--{name.replace('_', '-')}"], type=kind, default=given.default, multiple=several, show_default=True)
+                click.Option([name, f"--{name.replace('_', '-')}"], type=kind, default=given.default, multiple=several, show_default=True)
             )
 
+    # click writes the names of arguments in lower case.
+    names = {(parameter.name or ""): name for parameter, name in zip(parameters, inspect.signature(function).parameters, strict=True)}
+
     def call(**values: Any) -> Any:
-        result = function(**values)
+        given = {names[name]: value for name, value in values.items()}
+        result = function(**{name: lists[name](value) if name in lists else value for name, value in given.items()})
         if inspect.iscoroutine(result):
             import asyncio
 
@@ -71,7 +84,7 @@ def _command(function: Callable[..., Any]) -> click.Command:
     return click.Command(function.__name__.replace("_", "-"), callback=call, params=parameters, help=inspect.getdoc(function))
 
 
-class _Text(click.ParamType[Any]):
+class _Text(AnyParamType):
     """Any type that a query parameter could have."""
 
     def __init__(self, annotation: Any) -> None:

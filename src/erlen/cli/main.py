@@ -30,15 +30,17 @@ class Commands(click.Group):
         return _own_commands(ctx, quiet=False).get(cmd_name)
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+        from difflib import get_close_matches
+
         try:
             return super().resolve_command(ctx, args)
-        except click.UsageError as error:
-            from difflib import get_close_matches
-
+        except click.ClickException as error:
+            # Where the application does not load, a name that is nearly one of ours was meant for that.
             near = get_close_matches(args[0], self.list_commands(ctx), 1) if args else []
             if not near:
                 raise
-            raise click.UsageError(f"{error.message} Did you mean {near[0]!r}?", ctx) from None
+            reason = error.message if isinstance(error, click.UsageError) else f"No such command {args[0]!r}."
+            raise click.UsageError(f"{reason} Did you mean {near[0]!r}?", ctx) from None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
@@ -51,7 +53,12 @@ class Commands(click.Group):
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option(
-    "--app", "spec", metavar="APP", envvar="ERLEN_APP", help="The application: app.py, pkg.mod:app. Found by itself in the current folder."
+    "--app",
+    "spec",
+    metavar="APP",
+    envvar="ERLEN_APP",
+    is_eager=True,  # --help lists the application's own commands
+    help="The application: app.py, pkg.mod:app. Found by itself in the current folder.",
 )
 @click.version_option(package_name="erlen", prog_name="erlen")
 @click.pass_context

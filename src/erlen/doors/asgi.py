@@ -5,6 +5,7 @@ from __future__ import annotations
 from asyncio import Event, Lock, get_running_loop
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, MutableMapping
+from itertools import chain
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
 
 from erlen.doors.after import run_work
@@ -12,7 +13,7 @@ from erlen.doors.deadline import Deadlines
 from erlen.doors.headers import ByteHeaderLists, BytePairs
 from erlen.doors.log import log_failure
 from erlen.doors.protocol import Site
-from erlen.doors.stream import close_stream, send_stream
+from erlen.doors.stream import discard_stream, send_stream
 from erlen.errors import BadRequest, ContentTooLarge, HeaderFieldsTooLarge, HTTPError, URITooLong
 from erlen.http.request import Request
 from erlen.http.response import StreamResponse
@@ -137,10 +138,10 @@ class _Incoming:
 
     async def next_part(self) -> Message | None:
         """Return the next message of the body, or None when the client has gone."""
-        if not (self._kept or self._whole or self._gone):
+        if self._is_empty():
             async with self._lock:
                 # While this waited, who watches for the client may have taken the message for it.
-                if not (self._kept or self._whole or self._gone):
+                if self._is_empty():
                     await self._take()
         if self._kept:
             self._read.set()
@@ -152,12 +153,17 @@ class _Incoming:
         while not self._gone:
             self._read.clear()
             async with self._lock:
-                if not self._gone and (self._whole or not self._kept):
+                if self._whole or self._is_empty():
                     await self._take()
             if self._kept and not self._whole:
                 await self._read.wait()
 
+    def _is_empty(self) -> bool:
+        return not (self._kept or self._whole or self._gone)
+
     async def _take(self) -> None:
+        if self._gone:
+            return
         message = await self._receive()
         if message["type"] == "http.disconnect":
             self._gone = True
@@ -178,6 +184,7 @@ class AsgiDoor:
         self._target_size = site.limits.target_size
         self._lists = ByteHeaderLists(site)
         self._checks_scheme = self._lists.depends_on_scheme
+        self._trusts_proxies = site.trusts_proxies
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or run the site's lifespan."""
@@ -193,7 +200,7 @@ class AsgiDoor:
         )
         refusal = self._refusal(request, scope["headers"])
         response = await self._dispatch(request) if refusal is None else self.site.refuse(request, refusal)
-        secure = self._checks_scheme and self._is_secure(request)
+        secure = self._checks_scheme and (request.is_secure if self._trusts_proxies else scope.get("scheme") == "https")
         if response.kind == "body":
             body = response.body
             if body.__class__ is not bytes:
@@ -220,10 +227,8 @@ class AsgiDoor:
             return URITooLong(headers={"connection": "close"})
         if len(headers) > self._header_count:
             return HeaderFieldsTooLarge(f"More than {self._header_count} header fields.", headers={"connection": "close"})
-        size = 0
-        for name, value in headers:
-            size += len(name) + len(value)
-        if size > self._header_size:
+        # PERF: half the time of a loop.
+        if sum(map(len, chain.from_iterable(headers))) > self._header_size:
             return HeaderFieldsTooLarge(f"More than {self._header_size} bytes of header fields.", headers={"connection": "close"})
         return None
 
@@ -244,7 +249,7 @@ class AsgiDoor:
     async def _send_stream(self, request: AsgiRequest, response: StreamResponse, headers: BytePairs, send: Send) -> None:
         await send({"type": "http.response.start", "status": response.status, "headers": headers})
         if request.method == "HEAD" or response.status in BODILESS:
-            await close_stream(response.chunks)
+            await discard_stream(response, self.site.pool)
             await send({"type": "http.response.body", "body": b""})
         else:
             await self._send_chunks(request, response, send)
@@ -267,9 +272,6 @@ class AsgiDoor:
             raise
         if ended:
             await send({"type": "http.response.body", "body": b""})
-
-    def _is_secure(self, request: AsgiRequest) -> bool:
-        return request.is_secure if self.site.trusts_proxies else request.scope.get("scheme") == "https"
 
     async def _serve_other(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":

@@ -129,6 +129,7 @@ class _AsgiExchange:
         self._scope = scope
         self._body = request.stream()
         self._body_ended = False
+        self._reading: Task[bytes] | None = None
         # One message waits at most: the application's `send` is held up as long as the client is.
         self._messages: Queue[Message | None] = Queue(1)
         self._over = Event()
@@ -174,13 +175,22 @@ class _AsgiExchange:
             await self._messages.put(None)
 
     async def _receive(self) -> Message:
-        if not self._body_ended and not self._over.is_set():
-            async for chunk in self._body:
-                return {"type": "http.request", "body": chunk, "more_body": True}
-            self._body_ended = True
-            return {"type": "http.request", "body": b"", "more_body": False}
-        await self._until_disconnect()
-        return {"type": "http.disconnect"}
+        if self._body_ended or self._over.is_set():
+            await self._until_disconnect()
+            return {"type": "http.disconnect"}
+        from asyncio import CancelledError, ensure_future
+
+        self._reading = ensure_future(_next_of(self._body))
+        try:
+            chunk = await self._reading
+        except CancelledError:
+            if self._over.is_set() and self._reading.cancelled():
+                return {"type": "http.disconnect"}
+            raise
+        finally:
+            self._reading = None
+        self._body_ended = not chunk
+        return {"type": "http.request", "body": chunk, "more_body": not self._body_ended}
 
     async def _until_disconnect(self) -> None:
         from asyncio import FIRST_COMPLETED, ensure_future, wait
@@ -215,6 +225,8 @@ class _AsgiExchange:
 
     def _end(self) -> None:
         self._over.set()
+        if self._reading is not None:
+            self._reading.cancel()  # who still waits for the body learns that the exchange is over
         if not self._messages.empty():
             self._messages.get_nowait()  # lets a `send` that waits go on, and find out
 

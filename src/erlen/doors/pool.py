@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator
-from contextvars import Context, copy_context
+from contextvars import Context, ContextVar, copy_context
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar, TypeVarTuple
 
@@ -59,17 +59,21 @@ class ThreadPool:
         Raises:
             RuntimeError: if the coroutine suspends (from the await), or the pool is closed.
         """
-        # PERF: one wake-up of the loop for all results that are ready, and no second future: 4 (uvloop) to 6.8 (asyncio) times
+        # PERF: one wake-up of the loop for all results that are ready, and no second future: four to six times
         # the trips of `loop.run_in_executor` (benchmarks/hops.py). Returning the future spares a coroutine.
         loop = self._running_loop()
         returns = self._returns
         if returns is None or returns.loop is not loop:
             returns = self._returns = self._attach(loop)
-        if returns.awaited >= len(self._threads) or self._closed:
+        waiting = waiting_thread.get(None)
+        if waiting is None and (returns.awaited >= len(self._threads) or self._closed):
             self._grow()
         job = (returns, loop.create_future(), copy_context(), function(argument))
         returns.awaited += 1
-        self._put(job)
+        if waiting is None:
+            self._put(job)
+        elif not waiting.take(job):
+            self._submit(job)
         return job[1]
 
     def call(self, function: Callable[[*Arguments], Value], *args: *Arguments) -> Future[Value]:
@@ -87,18 +91,27 @@ class ThreadPool:
         """
         return _ThreadedIterator(self, items)
 
-    def wait(self, coroutine: Coroutine[Any, Any, Value]) -> Value:
-        """From a thread of this pool: run a coroutine on the loop that it serves, and block until it has ended.
+    def wait(self, coroutine: Coroutine[Any, Any, Value], loop: AbstractEventLoop | None = None) -> Value:
+        """From a thread: run a coroutine on a loop, and block until it has ended.
+
+        Meanwhile the thread runs what that coroutine sends to the pool. Were it to wait idly, as many requests as there are threads
+        could each hold one and wait for another.
+
+        Args:
+            coroutine: what to run.
+            loop: where; by default on the loop that this thread of the pool works for.
 
         Raises:
-            RuntimeError: on the loop's own thread, or before the pool has served a loop.
+            RuntimeError: on a loop's own thread, or without `loop` before the pool has served one.
         """
-        thread = threading.current_thread()
-        returns = thread.returns if isinstance(thread, _Worker) else self._returns
-        if returns is None:
-            coroutine.close()
-            raise RuntimeError("no event loop has used this thread pool, so there is none to wait for")
-        return LoopBridge(returns.loop).wait(coroutine)
+        if loop is None:
+            thread = threading.current_thread()
+            returns = thread.returns if isinstance(thread, _Worker) else self._returns
+            if returns is None:
+                coroutine.close()
+                raise RuntimeError("no event loop has used this thread pool, so there is none to wait for")
+            loop = returns.loop
+        return _WaitingThread().wait(coroutine, loop, self._submit)
 
     def close(self) -> None:
         """End the threads once they have done what is queued; later calls raise. Does not wait for them."""
@@ -124,6 +137,11 @@ class ThreadPool:
             self._loops.append(returns)
             return returns
 
+    def _submit(self, job: Job) -> None:
+        """Put a job that a thread was to run while it waited, and did not."""
+        self._grow()
+        self._put(job)
+
     def _grow(self) -> None:
         with self._lock:
             if self._closed:
@@ -148,16 +166,21 @@ class LoopBridge:
         Raises:
             RuntimeError: when called on the loop's own thread, which would wait for itself.
         """
-        from asyncio import get_running_loop, run_coroutine_threadsafe
+        from asyncio import run_coroutine_threadsafe
 
-        try:
-            running = get_running_loop()
-        except RuntimeError:
-            running = None
-        if running is not None:
-            coroutine.close()
-            raise RuntimeError("`wait` would block the event loop: in an `async def` handler, await the coroutine itself")
+        _refuse_on_loop(coroutine)
         return run_coroutine_threadsafe(coroutine, self.loop).result()
+
+
+def _refuse_on_loop(coroutine: Coroutine[Any, Any, Any]) -> None:
+    from asyncio import get_running_loop
+
+    try:
+        get_running_loop()
+    except RuntimeError:
+        return
+    coroutine.close()
+    raise RuntimeError("`wait` would block the event loop: in an `async def` handler, await the coroutine itself")
 
 
 class BackgroundLoop:
@@ -252,22 +275,69 @@ class _Worker(threading.Thread):
     def run(self) -> None:
         get = self.jobs.get
         while (job := get()) is not None:
-            returns, future, context, coroutine = job
-            self.returns = returns
-            value, error = None, None
-            try:
-                context.run(coroutine.send, None)
-            except StopIteration as stop:
-                value = stop.value
-            except BaseException as raised:
-                error = raised
-            else:
-                coroutine.close()
-                error = RuntimeError(SUSPENDED)
-            returns.give(future, value, error)
+            self.returns = job[0]
+            _work(job)
             # While this thread waits for the next job it must not keep the last one's request alive.
-            del job, returns, future, context, coroutine, value, error
+            del job
             self.returns = None
+
+
+def _work(job: Job) -> None:
+    """Run a job and give its result back."""
+    returns, future, context, coroutine = job
+    value, error = None, None
+    try:
+        context.run(coroutine.send, None)
+    except StopIteration as stop:
+        value = stop.value
+    except BaseException as raised:
+        error = raised
+    else:
+        coroutine.close()
+        error = RuntimeError(SUSPENDED)
+    returns.give(future, value, error)
+    del error  # it holds this frame
+
+
+class _WaitingThread:
+    """A thread that waits for a coroutine on the loop, and runs the jobs that come of it."""
+
+    def __init__(self) -> None:
+        self._jobs: SimpleQueue[Job | None] = SimpleQueue()
+        self._lock = threading.Lock()
+        self._waits = True
+
+    def take(self, job: Job) -> bool:
+        """Take a job, unless the thread waits no more: a task that the coroutine left behind may send one later."""
+        with self._lock:
+            if self._waits:
+                self._jobs.put(job)
+            return self._waits
+
+    def wait(self, coroutine: Coroutine[Any, Any, Value], loop: AbstractEventLoop, submit: Callable[[Job], object]) -> Value:
+        """Run the coroutine on the loop, in the context of this thread, and return what it returns."""
+        from asyncio import run_coroutine_threadsafe
+
+        _refuse_on_loop(coroutine)
+        token = waiting_thread.set(self)
+        try:
+            result = run_coroutine_threadsafe(coroutine, loop)
+        finally:
+            waiting_thread.reset(token)
+        result.add_done_callback(lambda _: self._jobs.put(None))
+        while (job := self._jobs.get()) is not None:
+            _work(job)
+            del job
+        with self._lock:
+            self._waits = False
+        while not self._jobs.empty():
+            if (job := self._jobs.get()) is not None:
+                submit(job)
+        return result.result()
+
+
+# The thread of the pool that waits for what runs in this context, if one does.
+waiting_thread: ContextVar[_WaitingThread] = ContextVar("erlen.waiting_thread")
 
 
 async def _call(work: tuple[Callable[[*Arguments], Value], tuple[*Arguments]]) -> Value:

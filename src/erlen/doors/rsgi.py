@@ -7,11 +7,12 @@ from collections.abc import AsyncIterator, Awaitable, Coroutine
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
 from erlen.doors.after import run_work
+from erlen.doors.chunk import declared_length
 from erlen.doors.deadline import Deadlines
 from erlen.doors.headers import HeaderLists
 from erlen.doors.log import log_failure
 from erlen.doors.protocol import Site
-from erlen.doors.stream import close_stream, declared_length, send_stream
+from erlen.doors.stream import discard_stream, send_stream
 from erlen.errors import BadRequest, ContentTooLarge, HeaderFieldsTooLarge, URITooLong
 from erlen.http.request import Request
 from erlen.http.response import Response, StreamResponse
@@ -173,6 +174,7 @@ class RsgiDoor:
         self._lists = HeaderLists(site)
         self._shared = self._lists.shared
         self._checks_scheme = self._lists.depends_on_scheme
+        self._trusts_proxies = site.trusts_proxies
         self._websocket: type[object] | None = None
         self._starting: object = None
 
@@ -207,8 +209,9 @@ class RsgiDoor:
             response = await self._dispatch(request)
         # PERF: the commonest response is written here; `_headers` is `own_headers` without the call of its property.
         body = response.body
-        if response._headers is None and response.kind == "body" and type(body) is bytes:
-            headers = self._shared[self._checks_scheme and self._is_secure(request)].get(response.content_type)
+        if response._headers is None and response.kind == "body" and type(body) is bytes and request.method != "HEAD":
+            secure = self._checks_scheme and (request.is_secure if self._trusts_proxies else scope.scheme == "https")
+            headers = self._shared[secure].get(response.content_type)
             if headers is not None:
                 proto.response_bytes(response.status, headers, body)
                 if request.work_after is not None:
@@ -219,38 +222,43 @@ class RsgiDoor:
             await run_work(request, self.site.pool)
 
     async def _write(self, request: RsgiRequest, response: Response) -> None:
-        secure = self._checks_scheme and self._is_secure(request)
+        secure = self._checks_scheme and (request.is_secure if self._trusts_proxies else request.scope.scheme == "https")
         if response.kind == "body":
-            self._write_body(request, response, self._lists.for_response(response, secure))
+            self._write_body(request, response, secure)
         elif response.kind == "file":
             self._write_file(request, cast("FileResponse", response), secure)
         else:
             await self._write_stream(request, cast("StreamResponse", response), self._lists.for_stream(response, secure))
 
-    def _write_body(self, request: RsgiRequest, response: Response, headers: HeaderPairs) -> None:
-        body = response.body
-        if not body and request.method == "HEAD":
-            # An empty body would be measured; a HEAD response may say the length that GET has, or none (RFC 9110, section 8.6).
-            request.proto.response_stream(response.status, self._lists.for_stream(response, request.is_secure))
-        elif isinstance(body, str):
-            request.proto.response_bytes(response.status, headers, body.encode("utf-8", "replace"))
-        else:
-            request.proto.response_bytes(response.status, headers, bytes(body))
+    def _write_body(self, request: RsgiRequest, response: Response, secure: bool) -> None:
+        body = response.body.encode("utf-8", "replace") if isinstance(response.body, str) else bytes(response.body)
+        if request.method != "HEAD":
+            request.proto.response_bytes(response.status, self._lists.for_response(response, secure), body)
+            return
+        # A HEAD response says the length that GET has, or none (RFC 9110, section 8.6).
+        headers = self._lists.for_size(response, secure, len(body)) if body else self._lists.for_stream(response, secure)
+        self._write_head(request, response, headers)
+
+    def _write_head(self, request: RsgiRequest, response: Response, headers: HeaderPairs) -> None:
+        # A stream that ends at once: granian measures an empty body, and over HTTP/2 sends a body that HEAD must not have.
+        request.proto.response_stream(response.status, headers)
 
     def _write_file(self, request: RsgiRequest, response: FileResponse, secure: bool) -> None:
         start, end = response.start, response.end
         headers = self._lists.for_size(response, secure, end - start)
-        if start == 0 and end == response.size:
+        if request.method == "HEAD":
+            self._write_head(request, response, headers)
+        elif start == 0 and end == response.size:
             request.proto.response_file(response.status, headers, response.path)
         else:
             request.proto.response_file_range(response.status, headers, response.path, start, end)
 
     async def _write_stream(self, request: RsgiRequest, response: StreamResponse, headers: HeaderPairs) -> None:
-        transport = request.proto.response_stream(response.status, headers)
         if request.method == "HEAD" or response.status in (204, 304):
-            del transport
-            await close_stream(response.chunks)
+            self._write_head(request, response, headers)
+            await discard_stream(response, self.site.pool)
             return
+        transport = request.proto.response_stream(response.status, headers)
         try:
             await send_stream(
                 response,
@@ -265,11 +273,6 @@ class RsgiDoor:
             # RSGI has no way to break off: with a Content-Length the client sees the difference, without one a clean end.
             cut = "" if declared_length(response) is not None else " (the client sees an end, not an error: RSGI cannot break off)"
             log_failure("a stream failed" + cut, request, error)
-
-    def _is_secure(self, request: RsgiRequest) -> bool:
-        if self.site.trusts_proxies:
-            return request.is_secure
-        return request.scope.scheme == "https"
 
 
 class RsgiHeaders(Protocol):

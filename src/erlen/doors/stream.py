@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 from asyncio import CancelledError, Future, Task, current_task, ensure_future
-from collections.abc import AsyncIterable, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Coroutine
 from typing import Any, Self
 
+from erlen.doors.chunk import as_bytes, check_length, declared_length
 from erlen.doors.draining import Draining
 from erlen.doors.pool import ThreadPool
-from erlen.errors import ErlenError
 from erlen.http.response import StreamResponse
 
-__all__ = ["BrokenStream", "as_bytes", "check_length", "close_stream", "declared_length", "send_stream"]
+__all__ = ["discard_stream", "send_stream"]
 
 EVENT_STREAM = "text/event-stream"
-
-
-class BrokenStream(ErlenError):
-    """A stream that does not have the length it declared."""
 
 
 async def send_stream(
@@ -42,8 +38,7 @@ async def send_stream(
         Exception: what the generator raises; BrokenStream when its length is not the declared Content-Length.
     """
     length = declared_length(response)
-    chunks = response.chunks
-    iterator = aiter(chunks) if isinstance(chunks, AsyncIterable) else pool.iterate(chunks)
+    iterator = _iterate(response, pool)
     with _Interruption(disconnected) as client_gone, _Interruption(_stop(draining, response)) as stopping:
         sent = 0
         try:
@@ -61,52 +56,27 @@ async def send_stream(
         finally:
             client_gone.disarm()
             stopping.disarm()
-            await close_stream(iterator)
+            await _close(iterator)
     if client_gone.came:
         return False
     check_length(sent, length, ended=not stopping.came)
     return True
 
 
-async def close_stream(iterator: object) -> None:
-    """Close an asynchronous iterator, if it can be closed."""
+async def discard_stream(response: StreamResponse, pool: ThreadPool) -> None:
+    """Close a stream of which nothing is wanted, as that of a response to HEAD."""
+    await _close(_iterate(response, pool))
+
+
+def _iterate(response: StreamResponse, pool: ThreadPool) -> AsyncIterator[bytes | str]:
+    chunks = response.chunks
+    return aiter(chunks) if isinstance(chunks, AsyncIterable) else pool.iterate(chunks)
+
+
+async def _close(iterator: AsyncIterator[bytes | str]) -> None:
     close = getattr(iterator, "aclose", None)
     if close is not None:
         await close()
-
-
-def declared_length(response: StreamResponse) -> int | None:
-    """Return the Content-Length that the response's own fields declare, or None."""
-    headers = response.own_headers
-    value = None if headers is None else headers.get("content-length")
-    return int(value) if value is not None and value.isascii() and value.isdigit() else None
-
-
-def check_length(sent: int, length: int | None, *, ended: bool) -> None:
-    """Hold a stream to its declared length; a longer one could pass for the next response (RFC 9112, section 6.3).
-
-    Raises:
-        BrokenStream: if `sent` bytes are more than that, or fewer at the end.
-    """
-    if length is not None and sent > length:
-        raise BrokenStream(f"the stream is longer than its Content-Length of {length} bytes")
-    if length is not None and ended and sent < length:
-        raise BrokenStream(f"the stream ended after {sent} bytes; its Content-Length is {length}")
-
-
-def as_bytes(chunk: object) -> bytes:
-    """Return a chunk of a stream as bytes; text in UTF-8.
-
-    Raises:
-        TypeError: if it is neither bytes nor text.
-    """
-    if isinstance(chunk, bytes):
-        return chunk
-    if isinstance(chunk, str):
-        return chunk.encode("utf-8", "replace")
-    if isinstance(chunk, (bytearray, memoryview)):
-        return bytes(chunk)
-    raise TypeError(f"a stream yields bytes or text, not {type(chunk).__name__}: encode it first")
 
 
 def _stop(draining: Draining, response: StreamResponse) -> Callable[[], Coroutine[Any, Any, object]] | None:

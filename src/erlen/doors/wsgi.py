@@ -10,11 +10,11 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
 
 from erlen.doors.after import run_work_in_thread
+from erlen.doors.chunk import as_bytes, check_length, declared_length
 from erlen.doors.headers import HeaderLists
 from erlen.doors.log import log_failure
 from erlen.doors.pool import SUSPENDED, BackgroundLoop
 from erlen.doors.protocol import Site
-from erlen.doors.stream import as_bytes, check_length, declared_length
 from erlen.drive import drive
 from erlen.errors import BadRequest, ContentTooLarge, HeaderFieldsTooLarge, RequestTimeout, URITooLong, reason_phrase
 from erlen.http.request import Request
@@ -174,6 +174,7 @@ class WsgiDoor:
         self._lists = HeaderLists(site)
         self._shared = self._lists.shared
         self._checks_scheme = self._lists.depends_on_scheme
+        self._trusts_proxies = site.trusts_proxies
         self._status_lines: dict[int, str] = {}
         self._lock = threading.Lock()
         self._started = False
@@ -205,9 +206,10 @@ class WsgiDoor:
                 raise RuntimeError(SUSPENDED)
         # PERF: the commonest response: a shared list, and granian measures the body itself.
         if response._headers is None and response.kind == "body" and request.work_after is None and response.status == 200:
-            headers = self._shared[self._checks_scheme and self._is_secure(request)].get(response.content_type)
+            secure = self._checks_scheme and (request.is_secure if self._trusts_proxies else environ["wsgi.url_scheme"] == "https")
+            headers = self._shared[secure].get(response.content_type)
             body = response.body
-            if headers is not None and type(body) is bytes and environ.get("SERVER_SOFTWARE") == "Granian":
+            if headers is not None and type(body) is bytes and request.method != "HEAD" and environ.get("SERVER_SOFTWARE") == "Granian":
                 start_response("200 OK", headers)
                 return [body]
         return self._respond(request, response, context, start_response)
@@ -231,7 +233,7 @@ class WsgiDoor:
         self.background.run(self.site.shutdown())
 
     def _respond(self, request: WsgiRequest, response: Response, context: Context, start_response: StartResponse) -> Iterable[bytes]:
-        secure = self._checks_scheme and self._is_secure(request)
+        secure = self._checks_scheme and (request.is_secure if self._trusts_proxies else request.wire_scheme == "https")
         body: Iterable[bytes]
         if response.kind == "body":
             data = response.body.encode("utf-8", "replace") if isinstance(response.body, str) else bytes(response.body)
@@ -278,9 +280,6 @@ class WsgiDoor:
         if request.environ.get("SERVER_SOFTWARE") == "Granian":
             return headers
         return [pair for pair in headers if pair[0] not in HOP_BY_HOP]
-
-    def _is_secure(self, request: WsgiRequest) -> bool:
-        return request.is_secure if self.site.trusts_proxies else request.environ["wsgi.url_scheme"] == "https"
 
 
 class _StreamBody:

@@ -8,7 +8,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 from erlen.errors import PreconditionFailed
-from erlen.http.headers import Headers
 from erlen.http.request import Request
 from erlen.http.response import Response
 
@@ -45,7 +44,7 @@ class Conditions:
         Raises:
             ValueError: if `etag` is not written as an entity tag.
         """
-        if etag is not None and not _is_etag(etag):
+        if etag is not None and not _IS_ETAG(etag):
             raise ValueError(f"{etag!r} is not an entity tag: put it in double quotes, or make it with etag_of")
         header = self._header
         exists = etag is not None or last_modified is not None
@@ -53,20 +52,21 @@ class Conditions:
 
         if_match = header("if-match")
         if if_match is not None:
-            if not (exists if if_match.strip() == "*" else etag is not None and etag in _strong(if_match)):
+            if not (exists if if_match.strip() == "*" else etag in _strong(if_match)):
                 return "failed"
-        elif changed is not None and (value := header("if-unmodified-since")) is not None:
-            date = parse_http_date(value)
+        elif changed is not None:
+            date = parse_http_date(header("if-unmodified-since") or "")
             if date is not None and changed > date:
                 return "failed"
 
         if_none_match = header("if-none-match")
         safe = self._method in ("GET", "HEAD")
         if if_none_match is not None:
-            if exists if if_none_match.strip() == "*" else etag is not None and _opaque(etag) in _weak(if_none_match):
+            known = {tag for _, tag in _ETAGS(if_none_match)}
+            if exists if if_none_match.strip() == "*" else etag is not None and etag.removeprefix("W/") in known:
                 return "not_modified" if safe else "failed"
-        elif safe and changed is not None and (value := header("if-modified-since")) is not None:
-            date = parse_http_date(value)
+        elif safe and changed is not None:
+            date = parse_http_date(header("if-modified-since") or "")
             if date is not None and changed <= date:
                 return "not_modified"
         return "proceed"
@@ -96,13 +96,17 @@ def apply_conditions(request: Request, response: Response) -> Response:
     all of its fields but those that describe the content it does not have (RFC 9110, section 15.4.5).
     """
     own = response.own_headers
-    if own is None or not 200 <= response.status < 300 or request.method not in ("GET", "HEAD") or not _is_conditional(request.header):
+    if (
+        own is None
+        or not 200 <= response.status < 300
+        or request.method not in ("GET", "HEAD")
+        or not any(map(request.header, _CONDITIONS))
+    ):
         return response
     etag = own.get("etag")
-    if etag is not None and not _is_etag(etag):
+    if etag is not None and not _IS_ETAG(etag):
         etag = None
-    changed = own.get("last-modified")
-    last_modified = None if changed is None else parse_http_date(changed)
+    last_modified = parse_http_date(own.get("last-modified", ""))
     if etag is None and last_modified is None:
         return response
     verdict = request.conditions.evaluate(etag, last_modified)
@@ -110,7 +114,14 @@ def apply_conditions(request: Request, response: Response) -> Response:
         return response
     if verdict == "failed":
         return Response("A condition of the request, such as If-Match, does not hold.", 412)
-    return _not_modified(request, own, etag)
+    kept = [pair for pair in own.pairs if not _OF_CONTENT(pair[0]) and not (pair[0] == "last-modified" and etag is not None)]
+    if etag is not None and etag[0] == '"':
+        # The client's copy may be a compressed one, whose tag was weakened: a cache matches a strong tag only with a strong one
+        # (RFC 9111, section 4.3.4).
+        asked = (request.header("if-none-match") or "*").strip()
+        if asked != "*" and etag not in _strong(asked):
+            kept = [(name, "W/" + value if name == "etag" else value) for name, value in kept]
+    return Response(b"", 304, kept)
 
 
 def check_preconditions(request: Request, etag: str | None, last_modified: datetime | None = None) -> None:
@@ -147,8 +158,7 @@ def format_http_date(moment: datetime | float) -> str:
         utc = moment if moment.tzinfo is None else moment.astimezone(UTC)
     else:
         utc = datetime.fromtimestamp(moment // 1, UTC)
-    day = _DAYS[utc.weekday()]
-    return f"{day}, {utc.day:02} {_MONTHS[utc.month - 1]} {utc.year:04} {utc.hour:02}:{utc.minute:02}:{utc.second:02} GMT"
+    return f"{_DAYS[utc.weekday()]}, {utc.day:02} {_MONTHS[utc.month - 1]} {utc.year:04} {utc.hour:02}:{utc.minute:02}:{utc.second:02} GMT"
 
 
 def parse_http_date(text: str) -> datetime | None:
@@ -157,114 +167,41 @@ def parse_http_date(text: str) -> datetime | None:
     The formats are IMF-fixdate, `Sunday, 06-Nov-94 08:49:37 GMT` (RFC 850; a year that looks more than 50 years ahead is in the
     century before) and `Sun Nov  6 08:49:37 1994` (asctime). A wrong weekday is not minded; a leap second counts as the one before.
     """
-    match = _IMF(text)
-    if match:
-        return _moment(match["year"], match)
-    match = _RFC850(text)
-    if match:
-        now = datetime.now(UTC)
-        year = now.year // 100 * 100 + int(match["year"])
-        moment = _moment(year, match)
-        return moment if moment is not None and moment - now <= _FIFTY_YEARS else _moment(year - 100, match)
-    match = _ASCTIME(text)
-    return _moment(match["year"], match) if match else None
+    match = _IMF(text) or _RFC850(text) or _ASCTIME(text)
+    if match is None or match["second"] > "60" or match["month"] not in _MONTHS:
+        return None
+    day, hour, minute, second, year = map(int, match.group("day", "hour", "minute", "second", "year"))
+    now = datetime.now(UTC)
+    if len(match["year"]) == 2:
+        year += now.year // 100 * 100
+    try:
+        moment = datetime(year, _MONTHS.index(match["month"]) + 1, day, hour, minute, min(second, 59), tzinfo=UTC)
+        return moment.replace(year=year - 100) if len(match["year"]) == 2 and moment - now > _FIFTY_YEARS else moment
+    except ValueError:
+        return None
 
 
+_CONDITIONS = ("if-none-match", "if-modified-since", "if-match", "if-unmodified-since")
 _FIFTY_YEARS = timedelta(days=18262.5)
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-_MONTH_NUMBERS = {name: number for number, name in enumerate(_MONTHS, 1)}
 
-_DAY = "(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)"
-_LONG_DAY = "(?:Monday|Tuesday|Wednesday|Thursday|Friday|Saturday|Sunday)"
 _MONTH = "(?P<month>[A-Z][a-z]{2})"
 _TIME = "(?P<hour>[0-9]{2}):(?P<minute>[0-9]{2}):(?P<second>[0-9]{2})"
-_IMF = re.compile(rf"{_DAY}, (?P<day>[0-9]{{2}}) {_MONTH} (?P<year>[0-9]{{4}}) {_TIME} GMT").fullmatch
-_RFC850 = re.compile(rf"{_LONG_DAY}, (?P<day>[0-9]{{2}})-{_MONTH}-(?P<year>[0-9]{{2}}) {_TIME} GMT").fullmatch
-_ASCTIME = re.compile(rf"{_DAY} {_MONTH} (?P<day>[0-9 ][0-9]) {_TIME} (?P<year>[0-9]{{4}})").fullmatch
+_IMF = re.compile(rf"[A-Z][a-z]{{2}}, (?P<day>[0-9]{{2}}) {_MONTH} (?P<year>[0-9]{{4}}) {_TIME} GMT").fullmatch
+_RFC850 = re.compile(rf"[A-Z][a-z]{{5,8}}, (?P<day>[0-9]{{2}})-{_MONTH}-(?P<year>[0-9]{{2}}) {_TIME} GMT").fullmatch
+_ASCTIME = re.compile(rf"[A-Z][a-z]{{2}} {_MONTH} (?P<day>[0-9 ][0-9]) {_TIME} (?P<year>[0-9]{{4}})").fullmatch
 
 _ETAG = re.compile(r'(W/)?("[\x21\x23-\x7e\x80-\xff]*")')
-_LIST_START = re.compile(r"[ \t,]*")
-_LIST_GAP = re.compile(r"[ \t]*(?:,[ \t,]*|$)")
+_ETAGS, _IS_ETAG = _ETAG.findall, _ETAG.fullmatch
 
 # What describes the content, which a 304 does not have. Everything else (cookies, CORS, CSP, Vary, caching) stays.
-_OF_CONTENT = frozenset(
-    {
-        "content-digest",
-        "content-disposition",
-        "content-encoding",
-        "content-language",
-        "content-length",
-        "content-md5",
-        "content-range",
-        "content-type",
-        "repr-digest",
-    }
-)
-
-
-def _is_conditional(header: Callable[[str], str | None]) -> bool:
-    return (
-        header("if-none-match") is not None
-        or header("if-modified-since") is not None
-        or header("if-match") is not None
-        or header("if-unmodified-since") is not None
-    )
-
-
-def _not_modified(request: Request, own: Headers, etag: str | None) -> Response:
-    response = Response(b"", 304)
-    kept = [pair for pair in own.pairs if pair[0] not in _OF_CONTENT and not (pair[0] == "last-modified" and etag is not None)]
-    if etag is not None and etag[0] == '"':
-        # The client's copy may be a compressed one, whose tag was weakened: a cache matches a strong tag only with a strong one
-        # (RFC 9111, section 4.3.4).
-        asked = request.header("if-none-match")
-        if asked is not None and asked.strip() != "*" and etag not in _strong(asked):
-            kept = [(name, "W/" + value if name == "etag" else value) for name, value in kept]
-    response.headers.pairs.extend(kept)
-    return response
-
-
-def _is_etag(text: str) -> bool:
-    return _ETAG.fullmatch(text) is not None
-
-
-def _tags(value: str) -> list[tuple[str, str]]:
-    # ("W/" or "", the opaque tag with its quotes) for each tag up to the first thing that is none.
-    tags: list[tuple[str, str]] = []
-    gap = _LIST_START.match(value)
-    position = gap.end() if gap else 0
-    while match := _ETAG.match(value, position):
-        tags.append((match[1] or "", match[2]))
-        gap = _LIST_GAP.match(value, match.end())
-        if gap is None:
-            break
-        position = gap.end()
-    return tags
+_OF_CONTENT = re.compile("content-(?!location|security-policy)|repr-digest").match
 
 
 def _strong(value: str) -> set[str]:
-    return {tag for weakness, tag in _tags(value) if not weakness}
-
-
-def _weak(value: str) -> set[str]:
-    return {tag for _, tag in _tags(value)}
-
-
-def _opaque(etag: str) -> str:
-    return etag.removeprefix("W/")
+    return {tag for weakness, tag in _ETAGS(value) if not weakness}
 
 
 def _whole_seconds(moment: datetime) -> datetime:
     return (moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)).replace(microsecond=0)
-
-
-def _moment(year: str | int, match: re.Match[str]) -> datetime | None:
-    month = _MONTH_NUMBERS.get(match["month"])
-    second = int(match["second"])
-    if month is None or second > 60:
-        return None
-    try:
-        return datetime(int(year), month, int(match["day"]), int(match["hour"]), int(match["minute"]), min(second, 59), tzinfo=UTC)
-    except ValueError:
-        return None

@@ -23,7 +23,11 @@ def parse_cookies(header: str) -> dict[str, str]:
     if not header:
         return cookies
     if not header.isascii():
-        header = _as_utf8(header)
+        # What a script stored outside ASCII: browsers send it in UTF-8, servers hand fields out as Latin-1.
+        try:
+            header = header.encode("latin-1").decode("utf-8")
+        except UnicodeError:
+            pass
     for pair in header.split(";", _COUNT)[:_COUNT]:
         name, equals, value = pair.partition("=")
         name = name.strip(" \t")
@@ -127,14 +131,6 @@ def _decode(escapes: re.Match[str]) -> str:
         return bytes.fromhex(escapes[0].replace("%", "")).decode("utf-8")
     except UnicodeDecodeError:
         return escapes[0]
-
-
-def _as_utf8(header: str) -> str:
-    """Return the text that a script stored outside ASCII: browsers send it in UTF-8, servers hand fields out as Latin-1."""
-    try:
-        return header.encode("latin-1").decode("utf-8")
-    except UnicodeError:
-        return header
 
 
 def _check_prefix(name: str, *, secure: bool, httponly: bool, host_only: bool) -> None:

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
-from typing import TypeVar
+from collections.abc import AsyncGenerator, AsyncIterable, Iterable
 
 from msgspec import Struct
 
-from erlen.http.response import StreamResponse, encode_json
+from erlen.http.response import StreamResponse, encode_json, transform
 from erlen.types import HeadersInit
 
 __all__ = ["Event", "EventStreamResponse", "JSONLinesResponse"]
-
-Item = TypeVar("Item")
 
 
 class Event(Struct):
@@ -38,7 +35,7 @@ class Event(Struct):
         """
         parts: list[str] = []
         if self.comment is not None:
-            parts += [f": {line}\n" for line in _lines(self.comment)]
+            parts += [f": {line}\n" for line in _BREAK(self.comment)]
         if self.event is not None:
             parts.append(f"event: {_one_line('event', self.event)}\n")
         if self.id is not None:
@@ -49,7 +46,7 @@ class Event(Struct):
             parts.append(f"retry: {self.retry:d}\n")
         if self.data != "" or self.event is not None or not parts:
             text = self.data if isinstance(self.data, str) else encode_json(self.data).decode()
-            parts += [f"data: {line}\n" for line in _lines(text)]
+            parts += [f"data: {line}\n" for line in _BREAK(text)]
         parts.append("\n")
         # A lone surrogate cannot be sent; it must not break off the stream.
         return "".join(parts).encode("utf-8", "replace")
@@ -78,13 +75,9 @@ class EventStreamResponse(StreamResponse):
     ) -> None:
         if heartbeat is not None and heartbeat <= 0:
             raise ValueError(f"the heartbeat is in seconds above 0, or None for none, not {heartbeat}")
-        chunks: AsyncIterator[bytes] | Iterator[bytes]
-        if not isinstance(items, AsyncIterable):
-            chunks = _map(items, _encode_event)
-        elif heartbeat is None:
-            chunks = _amap(items, _encode_event)
-        else:
-            chunks = _with_heartbeat(items, _encode_event, heartbeat)
+        chunks = transform(items, _encode_event)
+        if heartbeat is not None and isinstance(chunks, AsyncGenerator):
+            chunks = _with_heartbeat(chunks, heartbeat)
         super().__init__(chunks, status, headers, "text/event-stream")
         self.headers.setdefault("cache-control", "no-store")
         self.headers.setdefault("x-accel-buffering", "no")  # nginx would hold events back until its buffer is full.
@@ -100,25 +93,15 @@ class JSONLinesResponse(StreamResponse):
     __slots__ = ()
 
     def __init__(self, items: AsyncIterable[object] | Iterable[object], *, status: int = 200, headers: HeadersInit = None) -> None:
-        chunks = _amap(items, _encode_line) if isinstance(items, AsyncIterable) else _map(items, _encode_line)
-        super().__init__(chunks, status, headers, "application/jsonl")
+        super().__init__(transform(items, lambda item: encode_json(item) + b"\n"), status, headers, "application/jsonl")
 
 
-_HEARTBEAT = b":\n\n"
-_BREAK = re.compile(r"\r\n|\r|\n")
+_BREAK = re.compile(r"\r\n|\r|\n").split
 _NO_LINE = re.compile(r"[\r\n\x00]").search
 
 
 def _encode_event(item: object) -> bytes:
     return item.encode() if isinstance(item, Event) else Event(item).encode()
-
-
-def _encode_line(item: object) -> bytes:
-    return encode_json(item) + b"\n"
-
-
-def _lines(text: str) -> list[str]:
-    return _BREAK.split(text)
 
 
 def _one_line(field: str, text: str) -> str:
@@ -127,69 +110,39 @@ def _one_line(field: str, text: str) -> str:
     return text
 
 
-def _map(items: Iterable[Item], encode: Callable[[Item], bytes]) -> Iterator[bytes]:
-    try:
-        for item in items:
-            yield encode(item)
-    finally:
-        close = getattr(items, "close", None)
-        if close is not None:
-            close()
-
-
-async def _amap(items: AsyncIterable[Item], encode: Callable[[Item], bytes]) -> AsyncIterator[bytes]:
-    try:
-        async for item in items:
-            yield encode(item)
-    finally:
-        await _aclose(items)
-
-
-async def _aclose(items: AsyncIterable[Item]) -> None:
-    aclose = getattr(items, "aclose", None)
-    if aclose is not None:
-        await aclose()
-
-
-async def _with_heartbeat(items: AsyncIterable[Item], encode: Callable[[Item], bytes], seconds: float) -> AsyncIterator[bytes]:
+async def _with_heartbeat(chunks: AsyncGenerator[bytes], seconds: float) -> AsyncGenerator[bytes]:
     # The items are taken by one task from beginning to end, because a source may hold what belongs to a task (a timeout, a task
-    # group, a context variable) from one item to the next. The heartbeat waits on a flag, never on the source, so that it cancels
-    # nothing; the source goes on only when its last item was taken, so that none is lost and none waits in memory.
+    # group, a context variable) from one item to the next. The heartbeat waits on the queue, never on the source, so that it
+    # cancels nothing; the source goes on only when its last item was taken, so that none is lost and none waits in memory.
     import asyncio
 
-    handed: list[Item] = []
-    ready = asyncio.Event()
-    taken = asyncio.Event()
+    queue: asyncio.Queue[bytes | None] = asyncio.Queue()
     closing = False
 
     async def take() -> None:
         try:
-            async for item in items:
+            async for chunk in chunks:
                 if closing:
                     break
-                handed.append(item)
-                ready.set()
-                await taken.wait()
-                taken.clear()
+                queue.put_nowait(chunk)
+                await queue.join()
         finally:
-            await _aclose(items)
+            await chunks.aclose()
 
     task = asyncio.ensure_future(take())
-    task.add_done_callback(lambda _: ready.set())
+    task.add_done_callback(lambda _: queue.put_nowait(None))
     try:
         while True:
-            if not ready.is_set():
-                try:
-                    async with asyncio.timeout(seconds):
-                        await ready.wait()
-                except TimeoutError:
-                    yield _HEARTBEAT
-                    continue
-            ready.clear()
-            if not handed:
+            try:
+                async with asyncio.timeout(seconds):
+                    taken = await queue.get()
+            except TimeoutError:
+                yield b":\n\n"
+                continue
+            if taken is None:
                 break
-            yield encode(handed.pop())
-            taken.set()
+            yield taken
+            queue.task_done()
         task.result()  # Raises what the source raised.
     finally:
         closing = True

@@ -6,7 +6,7 @@ import copy
 import os
 import re
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from secrets import token_hex
 from typing import ClassVar, Literal
@@ -15,7 +15,6 @@ from erlen.errors import NotFound
 from erlen.http.conditional import apply_conditions, format_http_date, parse_http_date
 from erlen.http.headers import Headers
 from erlen.http.media import guess_media_type
-from erlen.http.ranges import parse_range
 from erlen.http.request import Request
 from erlen.http.response import Response, StreamResponse
 from erlen.types import HeadersInit
@@ -80,22 +79,35 @@ class FileResponse(Response):
             NotFound: if there is no such file, or it is not a regular file.
             RangeNotSatisfiable: if no requested range lies within the file.
         """
-        found = self._stat()
+        try:
+            found = os.stat(self.path)
+        except (OSError, ValueError) as error:  # ValueError: a NUL in the path.
+            raise NotFound from error
+        if not stat.S_ISREG(found.st_mode):
+            raise NotFound
         whole = copy.copy(self)  # One response may be kept by the application and served to many requests at once.
         whole._headers = headers = Headers() if self._headers is None else self._headers.copy()
         whole.size = whole.end = found.st_size
         whole.start = 0
-        self._describe(headers, found)
-        if self.status != 200 or request.method not in ("GET", "HEAD"):
-            headers["content-length"] = str(found.st_size)
+        if self.attachment or self.filename is not None:
+            name = self.filename or os.path.basename(self.path)
+            headers.setdefault("content-disposition", content_disposition(name, self.attachment))
+        headers["content-length"] = str(found.st_size)
+        if self.status != 200:
+            return whole
+        headers.setdefault("etag", f'"{found.st_mtime_ns:x}-{found.st_size:x}"')
+        headers.setdefault("last-modified", format_http_date(found.st_mtime_ns // 10**9))
+        headers.setdefault("cache-control", "no-cache" if self.max_age is None else f"max-age={self.max_age}")
+        if request.method not in ("GET", "HEAD"):
             return whole
         headers["accept-ranges"] = "bytes"
         answer = apply_conditions(request, whole)
-        if answer is not whole:
+        if answer is not whole or request.method == "HEAD" or request.header("range") is None:
             return answer
-        ranges = whole._ranges(request) if request.method == "GET" else None
+        if not request.conditions.range_applies(headers["etag"], parse_http_date(headers["last-modified"])):
+            return whole
+        ranges = request.ranges(found.st_size)
         if ranges is None:
-            headers["content-length"] = str(found.st_size)
             return whole
         if len(ranges) > 1:
             return _multipart(whole, ranges)
@@ -104,35 +116,6 @@ class FileResponse(Response):
         headers["content-range"] = f"bytes {whole.start}-{whole.end - 1}/{whole.size}"
         headers["content-length"] = str(whole.end - whole.start)
         return whole
-
-    def _stat(self) -> os.stat_result:
-        try:
-            found = os.stat(self.path)
-        except (OSError, ValueError) as error:  # ValueError: a NUL in the path.
-            raise NotFound from error
-        if not stat.S_ISREG(found.st_mode):
-            raise NotFound
-        return found
-
-    def _describe(self, headers: Headers, found: os.stat_result) -> None:
-        if self.status == 200:
-            if "etag" not in headers:
-                headers["etag"] = f'"{found.st_mtime_ns:x}-{found.st_size:x}"'
-            if "last-modified" not in headers:
-                headers["last-modified"] = format_http_date(found.st_mtime_ns // 10**9)
-            if "cache-control" not in headers:
-                headers["cache-control"] = "no-cache" if self.max_age is None else f"max-age={self.max_age}"
-        if (self.attachment or self.filename is not None) and "content-disposition" not in headers:
-            headers["content-disposition"] = content_disposition(self.filename or os.path.basename(self.path), self.attachment)
-
-    def _ranges(self, request: Request) -> list[tuple[int, int]] | None:
-        value = request.header("range")
-        if value is None:
-            return None
-        headers = self.headers
-        if not request.conditions.range_applies(headers.get("etag"), parse_http_date(headers.get("last-modified", ""))):
-            return None
-        return parse_range(value, self.size)
 
 
 def content_disposition(filename: str, attachment: bool) -> str:
@@ -220,26 +203,18 @@ def _is_plain(name: str, *, windows: bool) -> bool:
 def _multipart(whole: FileResponse, ranges: list[tuple[int, int]]) -> StreamResponse:
     # RFC 9110, section 15.3.7.2. The boundary is random, so that no content can hold it.
     boundary = token_hex(16)
-    heads = [_part_head(boundary, whole, start, end) for start, end in ranges]
-    tail = f"\r\n--{boundary}--\r\n".encode("ascii")
-    length = sum(map(len, heads)) + sum(end - start for start, end in ranges) + len(tail)
-    response = StreamResponse(
-        _multipart_chunks(whole.path, ranges, heads, tail), 206, content_type=f"multipart/byteranges; boundary={boundary}"
-    )
-    response.headers.pairs.extend(whole.headers.pairs)
-    response.headers["content-length"] = str(length)
-    return response
-
-
-def _part_head(boundary: str, whole: FileResponse, start: int, end: int) -> bytes:
     # The type may be what an uploaded file said of itself.
     content_type = "".join(char for char in whole.content_type or "" if " " <= char <= "~")
-    head = f"\r\n--{boundary}\r\ncontent-type: {content_type}\r\ncontent-range: bytes {start}-{end - 1}/{whole.size}\r\n\r\n"
-    return head.encode("ascii")
+    start_of_part = f"\r\n--{boundary}\r\ncontent-type: {content_type}\r\ncontent-range: bytes "
+    heads = [f"{start_of_part}{start}-{end - 1}/{whole.size}\r\n\r\n".encode("ascii") for start, end in ranges]
+    tail = f"\r\n--{boundary}--\r\n".encode("ascii")
 
+    def chunks() -> Iterator[bytes]:
+        for (start, end), head in zip(ranges, heads, strict=True):
+            yield head
+            yield from file_chunks(whole.path, start, end)
+        yield tail
 
-def _multipart_chunks(path: str, ranges: Iterable[tuple[int, int]], heads: Iterable[bytes], tail: bytes) -> Iterator[bytes]:
-    for (start, end), head in zip(ranges, heads, strict=True):
-        yield head
-        yield from file_chunks(path, start, end)
-    yield tail
+    response = StreamResponse(chunks(), 206, whole.headers, f"multipart/byteranges; boundary={boundary}")
+    response.headers["content-length"] = str(sum(map(len, heads)) + sum(end - start for start, end in ranges) + len(tail))
+    return response

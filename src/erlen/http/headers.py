@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, MutableMapping
+from collections.abc import Iterator, Mapping, MutableMapping
+from operator import itemgetter
 from typing import cast
 
 from erlen.types import HeaderPairs, HeadersInit
@@ -70,11 +71,9 @@ class Headers(MutableMapping[str, str]):
 
     def add_token(self, name: str, *tokens: str) -> None:
         """Add tokens to a comma-separated list field such as `Vary`, each once (without regard to case)."""
-        present = [part.strip() for value in self.getlist(name) for part in value.split(",") if part.strip()]
-        known = {part.lower() for part in present}
+        present = [part for value in self.getlist(name) for part in map(str.strip, value.split(",")) if part]
         for token in tokens:
-            if token.lower() not in known:
-                known.add(token.lower())
+            if token.lower() not in map(str.lower, present):
                 present.append(token)
         if present:
             self[name] = ", ".join(present)
@@ -99,11 +98,6 @@ class Headers(MutableMapping[str, str]):
         """Return every field as a `(name, value)` pair, repeated names included."""
         return list(self.pairs)
 
-    def extend(self, pairs: Iterable[tuple[str, str]]) -> None:
-        """Append several fields."""
-        for name, value in pairs:
-            self.add(name, value)
-
     def copy(self) -> Headers:
         """Return an independent copy."""
         return Headers.trusted(list(self.pairs))
@@ -111,7 +105,7 @@ class Headers(MutableMapping[str, str]):
     def __eq__(self, other: object) -> bool:
         # The order of fields of different names means nothing, that of one name does (RFC 9110, section 5.3).
         if isinstance(other, Headers):
-            return sorted(self.pairs, key=_name_of) == sorted(other.pairs, key=_name_of)
+            return sorted(self.pairs, key=itemgetter(0)) == sorted(other.pairs, key=itemgetter(0))
         return super().__eq__(other)
 
     __hash__ = None  # type: ignore[assignment]
@@ -137,7 +131,3 @@ def check_header(name: str, value: str) -> tuple[str, str]:
 
 
 _SECRET = frozenset({"authorization", "cookie", "set-cookie", "proxy-authorization", "x-csrf-token"})
-
-
-def _name_of(pair: tuple[str, str]) -> str:
-    return pair[0]

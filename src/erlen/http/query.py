@@ -62,9 +62,12 @@ class QueryParams(MultiDict[str]):
         return cls(parse_pairs(text, limit))
 
     def __or__(self, changes: Mapping[str, object]) -> QueryParams:
-        """Return a copy with some parameters replaced, and those set to None removed."""
-        kept = [(key, value) for key, value in self.pairs if key not in changes]
-        return QueryParams(kept + [(str(key), str(value)) for key, value in changes.items() if value is not None])
+        """Return a copy with some parameters replaced, and those set to None removed; a list or tuple repeats its name."""
+        pairs = [(key, value) for key, value in self.pairs if key not in changes]
+        for key, value in changes.items():
+            values = value if isinstance(value, (list, tuple)) else [value]
+            pairs += [(str(key), str(item)) for item in values if item is not None]
+        return QueryParams(pairs)
 
     def __str__(self) -> str:
         from urllib.parse import urlencode
@@ -83,17 +86,9 @@ def parse_pairs(text: str, limit: int) -> list[tuple[str, str]]:
     # PERF: counting is one C call; only text that may be over the limit is split to know.
     if text.count("&") >= limit and sum(map(bool, text.split("&"))) > limit:
         raise BadRequest(f"More than {limit} parameters.")
-    pairs = []
+    pieces = [piece.partition("=") for piece in text.split("&") if piece]
     if "%" in text or "+" in text:
         from urllib.parse import unquote_plus
 
-        for piece in text.split("&"):
-            if piece:
-                name, _, value = piece.partition("=")
-                pairs.append((unquote_plus(name), unquote_plus(value)))
-    else:
-        for piece in text.split("&"):
-            if piece:
-                name, _, value = piece.partition("=")
-                pairs.append((name, value))
-    return pairs
+        return [(unquote_plus(name), unquote_plus(value)) for name, _, value in pieces]
+    return [(name, value) for name, _, value in pieces]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from erlen.errors import RangeNotSatisfiable
 
 __all__ = ["parse_range"]
@@ -27,66 +29,41 @@ def parse_range(value: str, size: int) -> list[tuple[int, int]] | None:
     unit, equals, text = value.partition("=")
     if not equals or unit.strip().lower() != "bytes" or text.count(",") >= _RANGES:
         return None
-    specs = [spec.strip(" \t") for spec in text.split(",")]
+    specs = [spec for spec in map(str.strip, text.split(",")) if spec]  # RFC 9110, section 5.6.1.2: empty elements are skipped.
     ranges: list[tuple[int, int]] = []
-    seen = False
     for spec in specs:
-        if not spec:  # RFC 9110, section 5.6.1.2: empty list elements are skipped.
-            continue
-        seen = True
-        parsed = _parse_spec(spec, size)
-        if parsed is None:
+        found = _SPEC(spec)
+        if found is None:
             return None
-        if parsed[0] < parsed[1]:
-            ranges.append(parsed)
-        elif size == 0 and spec[0] == "-" and spec.strip("-0"):
+        first, last, suffix = (None if digits is None else _number(digits) for digits in found.groups())
+        if first is not None:
+            if last is not None and last < first:
+                return None
+            start, end = first, size if last is None else min(last + 1, size)
+        elif size == 0 and suffix:
             return None  # The last bytes of nothing can be had, but no Content-Range can say so.
-    if not seen:
+        else:
+            start, end = max(size - (suffix or 0), 0), size
+        if start < end:
+            ranges.append((start, end))
+    if not specs:
         return None
     if not ranges:
         raise RangeNotSatisfiable(size)
-    return _coalesced(ranges)
+    ranges.sort()
+    merged = [ranges[0]]
+    for start, end in ranges[1:]:
+        if start <= merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(merged[-1][1], end))
+        else:
+            merged.append((start, end))
+    return merged
 
 
-def _parse_spec(spec: str, size: int) -> tuple[int, int] | None:
-    # An empty range, start == end, for one that lies outside of the content; None for what is no range.
-    first, dash, last = spec.partition("-")
-    if not dash or not (first or last):
-        return None
-    if (first and not _is_number(first)) or (last and not _is_number(last)):
-        return None
-    if not first:
-        return max(size - _number(last), 0), size
-    start = _number(first)
-    if not last:
-        return min(start, size), size
-    if _by_length(last) < _by_length(first):
-        return None
-    return min(start, size), min(_number(last) + 1, size)
-
-
-def _is_number(text: str) -> bool:
-    return text.isascii() and text.isdigit()
-
-
-def _by_length(digits: str) -> tuple[int, str]:
-    digits = digits.lstrip("0")
-    return len(digits), digits
+_SPEC = re.compile(r"([0-9]+)-([0-9]+)?|-([0-9]+)").fullmatch
 
 
 def _number(digits: str) -> int:
     # A number of 20 digits or more lies beyond any content; `int` refuses to read thousands of them.
-    length, digits = _by_length(digits)
-    return int(digits or "0") if length < 20 else 10**20
-
-
-def _coalesced(ranges: list[tuple[int, int]]) -> list[tuple[int, int]]:
-    ranges.sort()
-    merged = [ranges[0]]
-    for start, end in ranges[1:]:
-        last_start, last_end = merged[-1]
-        if start <= last_end:
-            merged[-1] = (last_start, max(last_end, end))
-        else:
-            merged.append((start, end))
-    return merged
+    digits = digits.lstrip("0")
+    return int(digits or "0") if len(digits) < 20 else 10**20

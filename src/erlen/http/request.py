@@ -8,6 +8,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextvars import ContextVar
+from itertools import accumulate
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
@@ -58,6 +59,7 @@ class RequestContext(Protocol):
     def root_path(self, request: Request) -> str: ...
     def open_session(self, request: Request) -> HttpSession: ...
     def csrf_token(self, request: Request) -> str: ...
+    def trusts_origin(self, origin: str) -> bool: ...
     def request_id(self, request: Request) -> str: ...
     def allow_nonce(self, request: Request, response: Response) -> None: ...
 
@@ -81,8 +83,6 @@ class Request(Struct, eq=False, weakref=True):
     _headers: Headers | None = None
     _cookies: Mapping[str, str] | None = None
     _url: Any = None
-    _accept: Any = None
-    _conditions: Any = None
     _state: SimpleNamespace | None = None
     _session: Any = None
     _id: str | None = None
@@ -91,6 +91,8 @@ class Request(Struct, eq=False, weakref=True):
     _form: Any = None
     _consumed: bool = False
     _failure: Exception | None = None
+    _unexpected: Exception | None = None
+    """What a handler raised that nobody foresaw; teardown hooks are told."""
 
     # -- what a door supplies -----------------------------------------------------------------------------------------------
 
@@ -167,9 +169,7 @@ class Request(Struct, eq=False, weakref=True):
         if self._url is None:
             from erlen.http.url import URL
 
-            self._url = URL.build(
-                scheme=self.scheme, authority=self.host, path=self.root_path + self.path, query_string=self.query_string
-            )
+            self._url = URL.build(scheme=self.scheme, authority=self.host, path=self.root_path + self.path, query_string=self.query_string)
         return self._url  # type: ignore[no-any-return]
 
     @property
@@ -245,20 +245,16 @@ class Request(Struct, eq=False, weakref=True):
     @property
     def accept(self) -> Accept:
         """What the client prefers: media types, languages, encodings (RFC 9110, section 12.5)."""
-        if self._accept is None:
-            from erlen.http.accept import Accept
+        from erlen.http.accept import Accept
 
-            self._accept = Accept(self.header)
-        return self._accept  # type: ignore[no-any-return]
+        return Accept(self.header)
 
     @property
     def conditions(self) -> Conditions:
         """`If-Match`, `If-None-Match`, `If-Modified-Since`, `If-Unmodified-Since`, `If-Range` (RFC 9110, section 13)."""
-        if self._conditions is None:
-            from erlen.http.conditional import Conditions
+        from erlen.http.conditional import Conditions
 
-            self._conditions = Conditions(self.method, self.header)
-        return self._conditions  # type: ignore[no-any-return]
+        return Conditions(self.method, self.header)
 
     @property
     def authorization(self) -> Authorization | None:
@@ -448,28 +444,25 @@ def decode_json(body: bytes, *, depth: int) -> Any:
 
 def too_deep(body: bytes, depth: int) -> bool:
     """Return whether the JSON text nests deeper than `depth`, in linear time."""
-    # PERF: counting openers is one C call each and bounds the depth; only a suspicious text is walked.
+    # PERF: counting openers bounds the depth; what looks into a suspicious text is C, 4 ns a byte where a loop takes 50.
     if body.count(b"[") + body.count(b"{") <= depth:
         return False
-    level = 0
-    quoted = escaped = False
-    for char in body:
-        if quoted:
-            if escaped:
-                escaped = False
-            elif char == 0x5C:
-                escaped = True
-            elif char == 0x22:
-                quoted = False
-        elif char == 0x22:
-            quoted = True
-        elif char in b"[{":
-            level += 1
-            if level > depth:
-                return True
-        elif char in b"]}":
-            level -= 1
+    unescaped = body.replace(b"\\\\", b"").replace(b'\\"', b"")
+    marks = unescaped.translate(_STEPS, _UNMARKED).replace(b'""', b"")  # a pair removed changes nothing about what is quoted
+    level = quoted = 0
+    for start in range(0, len(marks), _WINDOW):
+        parts = marks[start : start + _WINDOW].split(b'"')
+        levels = list(accumulate(memoryview(b"".join(parts[quoted::2])).cast("b"), initial=level))
+        if max(levels) > depth:
+            return True
+        level = levels[-1]
+        quoted = (quoted + len(parts) - 1) % 2
     return False
+
+
+_STEPS = bytes.maketrans(b"[{]}", b"\x01\x01\xff\xff")
+_UNMARKED = bytes(set(range(256)) - set(b'[]{}"'))
+_WINDOW = 1 << 14
 
 
 async def _one(body: bytes) -> AsyncIterator[bytes]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Iterable
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Generator, Iterable
 from datetime import datetime, timedelta
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, TypeVar
 
 import msgspec
 
@@ -18,6 +18,8 @@ JSON = "application/json"
 HTML = "text/html; charset=utf-8"
 TEXT = "text/plain; charset=utf-8"
 OCTETS = "application/octet-stream"
+
+Item = TypeVar("Item")
 
 encode_json = msgspec.json.Encoder().encode
 
@@ -101,9 +103,18 @@ class Response:
             ),
         )
 
-    def delete_cookie(self, name: str, *, path: str = "/", domain: str | None = None) -> None:
-        """Make the browser forget a cookie; `path` and `domain` must be those it was set with."""
-        self.set_cookie(name, "", max_age=0, path=path, domain=domain)
+    def delete_cookie(
+        self, name: str, *, path: str = "/", domain: str | None = None, secure: bool | None = None, partitioned: bool = False
+    ) -> None:
+        """Make the browser forget a cookie; `path`, `domain` and `partitioned` must be those it was set with.
+
+        Args:
+            secure: as for `set_cookie`; by default True for the prefixes `__Secure-`, `__Host-` and `__Http-` and for a partitioned
+                cookie, which browsers take in no other way.
+        """
+        if secure is None and (partitioned or name.lower().startswith(("__secure-", "__host-", "__http-"))):
+            secure = True
+        self.set_cookie(name, "", max_age=0, path=path, domain=domain, secure=secure, partitioned=partitioned)
 
     def cache(
         self,
@@ -117,14 +128,10 @@ class Response:
     ) -> None:
         """Say how long caches may keep this response (RFC 9111, RFC 8246, RFC 5861). Times are in seconds."""
         parts = ["private" if private else "public"]
-        if max_age is not None:
-            parts.append(f"max-age={max_age}")
-        if shared_max_age is not None:
-            parts.append(f"s-maxage={shared_max_age}")
+        times = {"max-age": max_age, "s-maxage": shared_max_age, "stale-while-revalidate": stale_while_revalidate}
+        parts += [f"{name}={seconds}" for name, seconds in times.items() if seconds is not None]
         if must_revalidate:
             parts.append("must-revalidate")
-        if stale_while_revalidate is not None:
-            parts.append(f"stale-while-revalidate={stale_while_revalidate}")
         if immutable:
             parts.append("immutable")
         self.headers["cache-control"] = ", ".join(parts)
@@ -203,3 +210,39 @@ class StreamResponse(Response):
     ) -> None:
         super().__init__(b"", status, headers, content_type)
         self.chunks = chunks
+
+
+def transform(
+    items: AsyncIterable[Item] | Iterable[Item], change: Callable[[Item], bytes], finish: Callable[[], bytes] = bytes
+) -> AsyncGenerator[bytes] | Generator[bytes]:
+    """Return a stream of what `change` makes of each item and `finish()` of the end, the empty left out.
+
+    It is asynchronous where `items` is, and closes `items` when it is closed.
+    """
+    return _transform_async(items, change, finish) if isinstance(items, AsyncIterable) else _transform(items, change, finish)
+
+
+def _transform(items: Iterable[Item], change: Callable[[Item], bytes], finish: Callable[[], bytes]) -> Generator[bytes]:
+    try:
+        for item in items:
+            if data := change(item):
+                yield data
+        if data := finish():
+            yield data
+    finally:
+        if (close := getattr(items, "close", None)) is not None:
+            close()
+
+
+async def _transform_async(
+    items: AsyncIterable[Item], change: Callable[[Item], bytes], finish: Callable[[], bytes]
+) -> AsyncGenerator[bytes]:
+    try:
+        async for item in items:
+            if data := change(item):
+                yield data
+        if data := finish():
+            yield data
+    finally:
+        if (aclose := getattr(items, "aclose", None)) is not None:
+            await aclose()

@@ -35,22 +35,20 @@ class HttpSession(MutableMapping[str, Any]):
         data: what it begins with.
     """
 
-    __slots__ = ("_csrf_secret", "_data", "_flashes", "_forced", "_id", "_permanent", "_replaced", "_stored", "accessed", "new")
+    __slots__ = ("_forced", "_state", "_stored", "accessed", "new", "replaced_ids")
 
     accessed: bool
     """Whether anything was read or written, so that the response depends on the visitor."""
     new: bool
     """Whether the request came without a valid session."""
+    replaced_ids: tuple[str, ...]
+    """The ids this session had earlier in this request: a store on the server forgets them."""
 
     def __init__(self, data: Mapping[str, Any] | None = None) -> None:
-        self._data: dict[str, Any] = {}
-        self._flashes: list[Flash] = []
-        self._csrf_secret = ""
-        self._id = ""
-        self._permanent = True
-        self._replaced: tuple[str, ...] = ()
+        self._state = _State()
+        self.replaced_ids = ()
         self._forced = False
-        self._stored = _EMPTY
+        self._stored = b""
         self.accessed = False
         self.new = True
         if data is not None:
@@ -59,97 +57,77 @@ class HttpSession(MutableMapping[str, Any]):
     # -- the data -----------------------------------------------------------------------------------------------------------
 
     def __getitem__(self, name: str) -> Any:
-        self.accessed = True
-        return self._data[name]
+        return self._use().data[name]
 
     def __setitem__(self, name: str, value: object) -> None:
         if not isinstance(name, str):  # pyright: ignore[reportUnnecessaryIsInstance]  # unchecked callers exist
             raise TypeError(f"a name in the session is text, not {type(name).__name__}")
-        self.accessed = True
-        self._data[name] = value
+        self._use().data[name] = value
 
     def __delitem__(self, name: str) -> None:
-        self.accessed = True
-        del self._data[name]
+        del self._use().data[name]
 
     def __contains__(self, name: object) -> bool:
-        self.accessed = True
-        return name in self._data
+        return name in self._use().data
 
     def __iter__(self) -> Iterator[str]:
-        self.accessed = True
-        return iter(self._data)
+        return iter(self._use().data)
 
     def __len__(self) -> int:
-        self.accessed = True
-        return len(self._data)
+        return len(self._use().data)
 
     def clear(self) -> None:
         """Forget everything: data, messages, id and CSRF secret."""
-        self.accessed = True
-        self._data.clear()
-        self._flashes.clear()
-        self._csrf_secret = ""
         self._drop_id()
+        self._state = _State()
 
     # -- its identity -------------------------------------------------------------------------------------------------------
 
     @property
     def id(self) -> str:
-        """A random name of this session (132 bits); made on first use. It is no secret from the visitor."""
-        self.accessed = True
-        if not self._id:
-            self._id = _new_id()
-        return self._id
+        """A random name of this session (128 bits); made on first use. It is no secret from the visitor."""
+        state = self._use()
+        if not state.id:
+            state.id = secrets.token_urlsafe(_ID_BYTES)
+        return state.id
 
     def rotate(self) -> None:
         """Go on under a new id with the same data, so that an id planted or seen before is worth nothing (session fixation).
 
         The CSRF secret goes too: pages loaded before must be loaded again.
         """
-        self.accessed = True
-        self._csrf_secret = ""
         self._drop_id()
-        self._id = _new_id()
-
-    @property
-    def replaced_ids(self) -> tuple[str, ...]:
-        """The ids this session had earlier in this request: a store on the server forgets them."""
-        return self._replaced
+        self._state.csrf_secret = ""
+        self._state.id = secrets.token_urlsafe(_ID_BYTES)
 
     @property
     def permanent(self) -> bool:
         """Whether the session outlives the browser, up to its maximum age (True); else it ends with the browser's own session."""
-        self.accessed = True
-        return self._permanent
+        return self._use().permanent
 
     @permanent.setter
     def permanent(self, value: bool) -> None:
-        self.accessed = True
-        self._permanent = value
+        self._use().permanent = value
 
     @property
     def csrf_secret(self) -> str:
         """What `CsrfPolicy` makes this session's tokens from; empty until it makes the first."""
-        self.accessed = True
-        return self._csrf_secret
+        return self._use().csrf_secret
 
     @csrf_secret.setter
     def csrf_secret(self, value: str) -> None:
-        self.accessed = True
-        self._csrf_secret = value
+        self._use().csrf_secret = value
 
     # -- messages -----------------------------------------------------------------------------------------------------------
 
     def flash(self, message: str, category: str = "info") -> None:
         """Leave a message for the next page that shows messages."""
-        self.accessed = True
-        self._flashes.append(Flash(str(message), category))
+        self._use().flashes.append(Flash(str(message), category))
 
     def take_flashes(self) -> list[Flash]:
         """Return the messages, oldest first, and forget them."""
-        self.accessed = True
-        taken, self._flashes = self._flashes, []
+        state = self._use()
+        taken, state.flashes = state.flashes, []
         return taken
 
     # -- keeping it ---------------------------------------------------------------------------------------------------------
@@ -165,12 +143,14 @@ class HttpSession(MutableMapping[str, Any]):
 
     @modified.setter
     def modified(self, value: bool) -> None:
+        self.accessed = True
         self._forced = value
 
     @property
     def is_empty(self) -> bool:
         """Whether there is nothing to keep: no data, message, id or CSRF secret."""
-        return not (self._data or self._flashes or self._csrf_secret or self._id)
+        state = self._state
+        return not (state.data or state.flashes or state.csrf_secret or state.id)
 
     def dump(self) -> bytes:
         """Return it as JSON, for a store.
@@ -179,16 +159,21 @@ class HttpSession(MutableMapping[str, Any]):
             TypeError: if it holds what would not come back as it is.
         """
         if self.is_empty:
-            return _EMPTY
-        stored = _Stored(self._data, self._id, self._csrf_secret, self._flashes, self._permanent)
+            return b""
         try:
-            dumped = _encode(stored)
+            dumped = _encode(self._state)
         except (TypeError, ValueError, OverflowError, RecursionError):
-            raise TypeError(self._complaint()) from None
+            dumped = None
         # PERF: the walk over the values is spared the requests that change nothing.
-        if dumped != self._stored and not all(_is_plain(value, 0) for value in self._data.values()):
-            raise TypeError(self._complaint())
-        return dumped
+        if dumped is not None and (dumped == self._stored or all(map(_is_plain, self._state.data.values()))):
+            return dumped
+        for name, value in self._state.data.items():
+            if not _is_plain(value):
+                raise TypeError(
+                    f"session[{name!r}] has a value of type {type(value).__name__} that would not come back as it is: keep plain data "
+                    "(None, bool, int up to 64 bits, finite float, str, and lists and dicts of them with text for keys)"
+                )
+        raise TypeError("the session holds text that UTF-8 cannot encode (lone surrogates): keep plain data")
 
     @classmethod
     def load(cls, stored: bytes) -> HttpSession:
@@ -197,41 +182,31 @@ class HttpSession(MutableMapping[str, Any]):
         Raises:
             ValueError: if it is something else.
         """
+        session = cls()
         try:
-            loaded = _decode(stored)
+            session._state = _decode(stored)
         except msgspec.DecodeError as error:
             raise ValueError(f"this is no stored session: {error}") from None
-        session = cls()
-        session._data = loaded.data
-        session._id = loaded.id
-        session._csrf_secret = loaded.csrf_secret
-        session._flashes = loaded.flashes
-        session._permanent = loaded.permanent
         session._stored = stored
         session.new = False
         return session
 
-    def _drop_id(self) -> None:
-        if self._id:
-            self._replaced += (self._id,)
-            self._id = ""
+    def _use(self) -> _State:
+        self.accessed = True
+        return self._state
 
-    def _complaint(self) -> str:
-        for name, value in self._data.items():
-            if not _is_plain(value, 0):
-                return (
-                    f"session[{name!r}] has a value of type {type(value).__name__} that would not come back as it is: keep plain data "
-                    "(None, bool, int up to 64 bits, finite float, str, and lists and dicts of them with text for keys)"
-                )
-        return "the session holds text that UTF-8 cannot encode (lone surrogates): keep plain data"
+    def _drop_id(self) -> None:
+        state = self._use()
+        if state.id:
+            self.replaced_ids += (state.id,)
 
     def __repr__(self) -> str:
         # Values are the visitor's: a log or an error page is no place for them.
-        return f"<HttpSession{' new' if self.new else ''} with {len(self._data)} values>"
+        return f"<HttpSession{' new' if self.new else ''} with {len(self._state.data)} values>"
 
 
 # One-letter names: a cookie holds 4 kB.
-class _Stored(Struct, omit_defaults=True, rename={"data": "d", "id": "i", "csrf_secret": "c", "flashes": "f", "permanent": "p"}):
+class _State(Struct, omit_defaults=True, rename={"data": "d", "id": "i", "csrf_secret": "c", "flashes": "f", "permanent": "p"}):
     data: dict[str, Any] = {}
     id: str = ""
     csrf_secret: str = ""
@@ -239,24 +214,15 @@ class _Stored(Struct, omit_defaults=True, rename={"data": "d", "id": "i", "csrf_
     permanent: bool = True
 
 
-_EMPTY = b""
+_ID_BYTES = 16
 _DEPTH_LIMIT = 32
 _encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder(_Stored).decode
+_decode = msgspec.json.Decoder(_State).decode
 
 
-def _new_id() -> str:
-    return secrets.token_urlsafe(_ID_BYTES)
-
-
-_ID_BYTES = 16
-
-
-def _is_plain(value: object, depth: int) -> bool:
+def _is_plain(value: object, depth: int = 0) -> bool:
     """Return whether JSON gives this value back as it is (a tuple comes back as a list)."""
-    if value is None or isinstance(value, bool):
-        return True
-    if type(value) is str:
+    if value is None or type(value) is bool or type(value) is str:
         return True
     if type(value) is int:
         return -(2**63) <= value < 2**64

@@ -89,8 +89,6 @@ class UploadFile:
         target = os.fspath(path)
         if os.path.isdir(target):
             raise IsADirectoryError(f"{target!r} is a folder: add a file name, for example safe_filename(upload.filename)")
-        if not overwrite and os.path.lexists(target):
-            raise _exists(target)
         from secrets import token_hex
 
         partial = os.path.join(os.path.dirname(target), f".{token_hex(8)}.partial")
@@ -101,11 +99,10 @@ class UploadFile:
                 copy.writelines(self.chunks())
             self.file.seek(position)
             if not overwrite:
-                # Takes the name, or fails if another process has taken it since.
                 try:
-                    os.close(os.open(target, _NEW_FILE, 0o644))
+                    os.close(os.open(target, _NEW_FILE, 0o644))  # Takes the name, or fails if something has it.
                 except FileExistsError:
-                    raise _exists(target) from None
+                    raise FileExistsError(f"{target!r} exists: choose another name, or pass overwrite=True") from None
             os.replace(partial, target)
         except BaseException:
             os.unlink(partial)
@@ -164,7 +161,3 @@ _DEVICE = re.compile(r"(?:CON|PRN|AUX|NUL|(?:COM|LPT)[0-9])(?:\..*)?", re.IGNORE
 def _last_component(name: str) -> str:
     last = _HIDDEN("", name).replace("\\", "/").rpartition("/")[2].strip()
     return "" if last in (".", "..") else last
-
-
-def _exists(target: str) -> FileExistsError:
-    return FileExistsError(f"{target!r} exists: choose another name, or pass overwrite=True")

@@ -28,7 +28,7 @@ class URL(Struct, frozen=True, kw_only=True):
     userinfo: str = ""
     """What stands before `@`, percent-encoded."""
     host: str = ""
-    """In lower case and ASCII (IDNA); an IPv6 address without its brackets."""
+    """In lower case and ASCII (Punycode); an IPv6 address without its brackets."""
     port: int | None = None
     """None where it is the scheme's own."""
     raw_path: str = ""
@@ -43,8 +43,16 @@ class URL(Struct, frozen=True, kw_only=True):
             raise ValueError(f"{self.scheme!r} is not a URL scheme: use lower-case letters, such as `https`")
         if not (_PATH(self.raw_path) and _QUERY(self.query_string) and _QUERY(self.fragment) and _USERINFO(self.userinfo)):
             raise ValueError("a part of this URL has characters that must be percent-encoded: use `URL.build`")
-        if self.host:
-            _check_host(self.host, strict=not self.scheme or self.scheme in _DEFAULT_PORTS)
+        if ":" in self.host:
+            from ipaddress import IPv6Address
+
+            # The length first: splitting and converting an endless address is not free (CVE-2024-56374).
+            if len(self.host) > 45 or "%" in self.host:
+                raise ValueError(f"{self.host[:100]!r} is not an IPv6 address")
+            IPv6Address(self.host)
+        elif self.host:
+            if not _HOST(self.host):
+                raise ValueError(f"{self.host[:100]!r} is not a host name: letters outside ASCII are written in Punycode (`xn--...`)")
         elif self.userinfo or self.port is not None or self.scheme in _DEFAULT_PORTS:
             raise ValueError("this URL has no host: give `authority`, such as `example.com` or `localhost:8000`")
         if self.port is not None and not 0 <= self.port <= 65535:
@@ -71,15 +79,8 @@ class URL(Struct, frozen=True, kw_only=True):
             ValueError: on a malformed scheme or authority.
         """
         scheme = scheme.lower()
-        host, port = _split_authority(authority, scheme)
-        return cls(
-            scheme=scheme,
-            host=host,
-            port=port,
-            raw_path=_fit_path(encode_path(path), scheme, host),
-            query_string=_encode(query_string, _QUERY, _QUERY_SAFE),
-            fragment=_encode(fragment, _QUERY, _QUERY_SAFE),
-        )
+        host, port = _split_authority(authority)
+        return cls._fitted(scheme, "", host, port, encode_path(path), query_string, fragment)
 
     @classmethod
     def parse(cls, text: str) -> URL:
@@ -91,7 +92,7 @@ class URL(Struct, frozen=True, kw_only=True):
         Raises:
             ValueError: on control characters, surrounding space, or a malformed host or port.
         """
-        if _CONTROL(text) or text != text.strip():
+        if _UNSENDABLE(text) or text != text.strip():
             raise ValueError("a URL has no control characters and no space around it")
         found = _WITH_SCHEME(text)
         scheme, rest = (found[1].lower(), text[found.end() :]) if found else ("", text)
@@ -107,13 +108,27 @@ class URL(Struct, frozen=True, kw_only=True):
             authority, slash, rest = rest[2:].partition("/")
             rest = slash + rest
             userinfo, _, authority = authority.rpartition("@")
-        host, port = _split_authority(authority, scheme)
+        host, port = _split_authority(authority)
+        raw_path = _encode(rest, _PATH, _PATH_SAFE + "%")
+        return cls._fitted(scheme, _encode(userinfo, _USERINFO, _USERINFO_SAFE), host, port, raw_path, query_string, fragment)
+
+    @classmethod
+    def _fitted(cls, scheme: str, userinfo: str, host: str, port: int | None, raw_path: str, query_string: str, fragment: str) -> URL:
+        """Make a URL of parts that are taken together: the path such that it is not read as part of the authority or as a scheme."""
+        if host:
+            if raw_path[:1] != "/" and (raw_path or scheme in _DEFAULT_PORTS):
+                raw_path = "/" + raw_path
+        elif not scheme:
+            if raw_path.startswith("//"):  # CVE-2026-54282
+                raw_path = "/%2F" + raw_path[2:]
+            first, slash, rest = raw_path.partition("/")
+            raw_path = first.replace(":", "%3A") + slash + rest
         return cls(
             scheme=scheme,
-            userinfo=_encode(userinfo, _USERINFO, _USERINFO_SAFE),
+            userinfo=userinfo,
             host=host,
-            port=port,
-            raw_path=_fit_path(_encode(rest, _PATH, _PATH_SAFE + "%"), scheme, host),
+            port=None if port == _DEFAULT_PORTS.get(scheme) else port,
+            raw_path=raw_path,
             query_string=_encode(query_string, _QUERY, _QUERY_SAFE),
             fragment=_encode(fragment, _QUERY, _QUERY_SAFE),
         )
@@ -159,18 +174,14 @@ class URL(Struct, frozen=True, kw_only=True):
         Raises:
             ValueError: on a malformed part.
         """
-        scheme = self.scheme if scheme is None else scheme.lower()
-        host = self.host if host is None else _normal_host(host, scheme)
-        if isinstance(port, Missing):
-            port = self.port
-        return URL(
-            scheme=scheme,
-            userinfo=self.userinfo,
-            host=host,
-            port=None if port == _DEFAULT_PORTS.get(scheme) else port,
-            raw_path=_fit_path(self.raw_path if path is None else encode_path(path), scheme, host),
-            query_string=self.query_string if query_string is None else _encode(query_string, _QUERY, _QUERY_SAFE),
-            fragment=self.fragment if fragment is None else _encode(fragment, _QUERY, _QUERY_SAFE),
+        return self._fitted(
+            self.scheme if scheme is None else scheme.lower(),
+            self.userinfo,
+            self.host if host is None else host.lower(),
+            self.port if isinstance(port, Missing) else port,
+            self.raw_path if path is None else encode_path(path),
+            self.query_string if query_string is None else query_string,
+            self.fragment if fragment is None else fragment,
         )
 
     def with_query(self, **changes: object) -> URL:
@@ -202,10 +213,8 @@ def encode_location(text: str) -> str:
     Raises:
         ValueError: on a control character (response splitting, OWASP ASVS 5.0 V1.2) or a lone surrogate.
     """
-    if _CONTROL(text):
-        raise ValueError("a redirect's target has a control character, such as a line break: check where it comes from")
-    if _SURROGATE(text):
-        raise ValueError("a redirect's target has a lone surrogate, which no URL can hold: check where it comes from")
+    if _UNSENDABLE(text):
+        raise ValueError("a redirect's target has a control character or a lone surrogate: check where it comes from")
     return _encode(text, _LOCATION, _LOCATION_SAFE)
 
 
@@ -254,10 +263,8 @@ _QUERY = re.compile(r"[A-Za-z0-9\-._~/:@!$&'()*+,;=?%\[\]\\^`{|}]*").fullmatch
 _USERINFO = re.compile(r"[A-Za-z0-9\-._~%:!$&'()*+,;=]*").fullmatch
 _LOCATION = re.compile(r"[A-Za-z0-9\-._~%/:?#\[\]@!$&'()*+,;=]*").fullmatch
 _HOST = re.compile(r"[a-z0-9._\-]{1,253}").fullmatch
-_OPAQUE_HOST = re.compile(r"[A-Za-z0-9\-._~%!$&'()*+,;=]{1,1000}").fullmatch
 _PORT = re.compile(r"[0-9]{1,5}").fullmatch
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]").search
-_SURROGATE = re.compile(r"[\ud800-\udfff]").search
+_UNSENDABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]").search
 # Beside control characters: C1 controls, line separators, and look-alikes of "/" and "\".
 _DECEPTIVE = re.compile(
     r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\\\u2044\u2215\u2216\u27cb\u27cd\u29f5\u29f8\ufe68\uff0f\uff3c]"
@@ -266,8 +273,6 @@ _DECEPTIVE = re.compile(
 _ABSOLUTE = re.compile(
     r"(https?)://((?:\[[0-9a-f:.]{2,45}\]|[a-z0-9._\-]{1,253})(?::[0-9]{1,5})?)(?=[/?#]|\Z)", re.ASCII | re.IGNORECASE
 ).match
-# IDNA 2003, which Python has, and IDNA 2008, which browsers use, make different hosts of these: sharp s, final sigma, joiners.
-_AMBIGUOUS_LETTERS = re.compile("[\u00df\u1e9e\u03c2\u200c\u200d]").search
 
 
 def _encode(text: str, is_plain: Callable[[str], object], safe: str) -> str:
@@ -278,62 +283,22 @@ def _encode(text: str, is_plain: Callable[[str], object], safe: str) -> str:
     return quote(text, safe=safe, errors="replace")
 
 
-def _fit_path(raw_path: str, scheme: str, host: str) -> str:
-    """Return the path such that it cannot be read as part of the authority or as a scheme (CVE-2026-54282)."""
-    if host:
-        if raw_path[:1] == "/":
-            return raw_path
-        return "/" + raw_path if raw_path or scheme in _DEFAULT_PORTS else ""
-    if scheme:
-        return raw_path
-    if raw_path.startswith("//"):
-        return "/%2F" + raw_path[2:]
-    first, slash, rest = raw_path.partition("/")
-    return first.replace(":", "%3A") + slash + rest
-
-
-def _split_authority(authority: str, scheme: str) -> tuple[str, int | None]:
+def _split_authority(authority: str) -> tuple[str, int | None]:
     host, colon, digits = authority.rpartition(":")
     if not colon or authority.endswith("]"):
         host, digits = authority, ""
     if digits and not _PORT(digits):
         raise ValueError(f"{authority!r} is not a host and port: the port is a number up to 65535")
-    port = int(digits) if digits else None
     if host.startswith("[") and host.endswith("]") and ":" in host:
         host = host[1:-1]
     elif ":" in host:
         raise ValueError(f"{authority!r} is not a host and port: an IPv6 address stands in brackets")
-    return _normal_host(host, scheme), None if port == _DEFAULT_PORTS.get(scheme) else port
-
-
-def _normal_host(host: str, scheme: str) -> str:
-    if host.isascii():
-        return host.lower() if scheme in _DEFAULT_PORTS or not scheme else host
-    if scheme and scheme not in _DEFAULT_PORTS:
-        return _encode(host, _OPAQUE_HOST, "%!$&'()*+,;=~")
-    if len(host) > 253 or _AMBIGUOUS_LETTERS(host):
-        raise ValueError(f"the host {host[:100]!r} has letters that not all clients encode alike: write it in Punycode (`xn--...`)")
-    try:
-        return host.encode("idna").decode("ascii").lower()
-    except UnicodeError:
-        raise ValueError(f"{host!r} is not a host name that IDNA can encode") from None
-
-
-def _check_host(host: str, *, strict: bool) -> None:
-    if ":" in host:
-        from ipaddress import IPv6Address
-
-        # The length first: splitting and converting an endless address is not free (CVE-2024-56374).
-        if len(host) > 45 or "%" in host:
-            raise ValueError(f"{host[:100]!r} is not an IPv6 address")
-        IPv6Address(host)
-    elif not (_HOST if strict else _OPAQUE_HOST)(host):
-        raise ValueError(f"{host[:100]!r} is not a host name")
+    return host.lower(), int(digits) if digits else None
 
 
 def _is_clean(target: str) -> bool:
     path = re.split("[?#]", target, maxsplit=1)[0]
-    return not (_DECEPTIVE(path) or _CONTROL(target) or _SURROGATE(target)) and target == target.strip()
+    return not (_DECEPTIVE(path) or _UNSENDABLE(target)) and target == target.strip()
 
 
 def _with_port(host: str, scheme: str) -> str:

@@ -3,32 +3,28 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
-from functools import cache
+from enum import Enum
+from functools import cached_property
 from math import isfinite
 from typing import Any
 from uuid import UUID
 
 import msgspec
 
-from erlen.routing.regex import compile_linear
-
 __all__ = [
-    "BoolConverter",
+    "FORMATS",
+    "TEXT",
     "CheckedConverter",
     "ChoiceConverter",
     "Converter",
-    "DecimalConverter",
-    "DurationConverter",
-    "FloatConverter",
+    "FormatConverter",
     "IntConverter",
     "PathConverter",
     "RegexConverter",
-    "TemporalConverter",
     "TextConverter",
-    "UUIDConverter",
 ]
 
 
@@ -45,8 +41,8 @@ class Converter:
     formats, 50 your own, 90 any text, 100 the rest of the path."""
     spans: bool = False
     """Whether it takes the rest of the path, slashes and all."""
-    produces: Any = object
-    """The type of what `parse` returns: an annotation that contradicts it is refused at freeze."""
+    produces: type[Any] = object
+    """The class of what `parse` returns: an annotation that contradicts it is refused at freeze."""
 
     def parse(self, text: str) -> object:
         """Return the value of a decoded piece of a path, which is not empty unless the converter spans.
@@ -91,6 +87,9 @@ class TextConverter(Converter):
         if (isinstance(value, int) and not isinstance(value, bool)) or isinstance(value, UUID):
             return str(value)
         raise TypeError(f"expected text, got {value!r}")
+
+
+TEXT = TextConverter()
 
 
 class IntConverter(Converter):
@@ -139,181 +138,79 @@ class IntConverter(Converter):
         return int.__repr__(value)
 
 
-class FloatConverter(Converter):
-    """A finite decimal number, with an exponent if need be."""
+class FormatConverter(Converter):
+    """Values that have one way to be written, in at most 64 characters.
 
-    name = "float"
-    rank = 45
-    produces = float
+    Args:
+        produces: their class, which gives the converter its name.
+        rank: see `Converter.rank`.
+        expected: what a text that does not match should have been, such as `a UUID`.
+        pattern: the regular expression of the whole text.
+        read: makes a value of a text that matches, or raises ValueError.
+        write: makes the text of a value; one that does not match the pattern is refused.
+        accepts: further classes to write.
+    """
 
-    def parse(self, text: str) -> float:
-        if len(text) > _LONGEST_NUMBER or not _compiled(_FLOAT).fullmatch(text):
-            raise ValueError("expected a number")
-        value = float(text)
-        if not isfinite(value):
-            raise ValueError("expected a finite number")
-        return value
-
-    def format(self, value: object) -> str:
-        if not isinstance(value, int | float) or isinstance(value, bool):
-            raise TypeError(f"expected a number, got {value!r}")
-        try:
-            number = float(value)
-        except OverflowError:
-            raise ValueError("expected a number that a float can hold") from None
-        if not isfinite(number) or number != value:
-            raise ValueError(f"expected a finite number that a float holds exactly, got {value!r}")
-        return float.__repr__(number).replace("e+", "e")
-
-
-class DecimalConverter(Converter):
-    """An exact decimal number, without an exponent, in at most 64 characters."""
-
-    name = "decimal"
-    rank = 45
-    produces = Decimal
-
-    def parse(self, text: str) -> Decimal:
-        if len(text) > _LONGEST_NUMBER or not _compiled(_DECIMAL).fullmatch(text):
-            raise ValueError("expected a number")
-        return Decimal(text)
-
-    def format(self, value: object) -> str:
-        if not isinstance(value, int | Decimal) or isinstance(value, bool):
-            raise TypeError(f"expected a decimal number, got {value!r}")
-        number = Decimal(value)
-        # A number such as 1E+999999 is short, but not when it is written out.
-        if not number.is_finite() or abs(number.adjusted()) >= _LONGEST_NUMBER:
-            raise ValueError("expected a finite number of at most 64 digits")
-        text = format(number, "f")
-        if len(text) > _LONGEST_NUMBER:
-            raise ValueError("expected a finite number of at most 64 digits")
-        return text
-
-
-class BoolConverter(Converter):
-    """`true` or `1`, `false` or `0`."""
-
-    name = "bool"
-    rank = 15
-    produces = bool
-
-    def parse(self, text: str) -> bool:
-        if text in ("true", "1"):
-            return True
-        if text in ("false", "0"):
-            return False
-        raise ValueError("expected true or false")
-
-    def format(self, value: object) -> str:
-        if not isinstance(value, bool):
-            raise TypeError(f"expected True or False, got {value!r}")
-        return "true" if value else "false"
-
-
-class UUIDConverter(Converter):
-    """A UUID in its canonical form of 8-4-4-4-12 digits (RFC 9562), in either case."""
-
-    name = "uuid"
-    rank = 30
-    produces = UUID
-
-    def parse(self, text: str) -> UUID:
-        if not _UUID(text):
-            raise ValueError("expected a UUID")
-        return UUID(int=int(text.replace("-", ""), 16))
-
-    def format(self, value: object) -> str:
-        if not isinstance(value, UUID):
-            raise TypeError(f"expected a UUID, got {value!r}")
-        return str(value)
-
-
-class TemporalConverter(Converter):
-    """A date, a time, or both, in the extended format of ISO 8601 with at most microseconds; offsets as `Z` or `+01:00`."""
-
-    def __init__(self, produces: type[date | time]) -> None:
+    def __init__(
+        self,
+        produces: type[Any],
+        rank: int,
+        expected: str,
+        pattern: str,
+        read: Callable[[str], object],
+        write: Callable[[Any], str] = str,
+        accepts: tuple[type, ...] = (),
+    ) -> None:
+        self.name = produces.__name__.lower()
+        self.rank = rank
         self.produces = produces
-        self.rank = 31 + list(_TEMPORAL).index(produces)
-        self.name = produces.__name__
+        self.expected = expected
+        self.pattern = pattern
+        self.read = read
+        self.write = write
+        self.accepts = (produces, *accepts)
 
-    def parse(self, text: str) -> date | time:
-        if not _compiled(_TEMPORAL[self.produces]).fullmatch(text):
-            raise ValueError(f"expected a {self.name} in ISO 8601 format")
-        value: date | time = self.produces.fromisoformat(text)
-        return value
+    @cached_property
+    def matches(self) -> Callable[[str], object]:
+        """Tells whether a text has the format."""
+        # PERF: compiled on first use; together they cost 2 ms, which most applications need not pay at start.
+        return re.compile(self.pattern).fullmatch
 
-    def format(self, value: object) -> str:
-        # A datetime is a date too, but would lose its time.
-        lossy = self.produces is date and isinstance(value, datetime)
-        if lossy or not isinstance(value, date | time) or not isinstance(value, self.produces):
-            raise TypeError(f"expected a {self.name}, got {value!r}")
-        text = value.isoformat()
-        self.parse(text)
-        return text
-
-
-class DurationConverter(Converter):
-    """A duration of weeks, days, hours, minutes and seconds in ISO 8601 format, such as `P1DT2H30M` or `-PT0.5S`."""
-
-    name = "timedelta"
-    rank = 34
-    produces = timedelta
-
-    def parse(self, text: str) -> timedelta:
-        found = _compiled(_DURATION).fullmatch(text)
-        if found is None:
-            raise ValueError("expected a duration in ISO 8601 format")
-        weeks, days, hours, minutes, seconds = (int(part or 0) for part in found.group(2, 3, 4, 5, 6))
-        fraction = int((found[7] or "").ljust(6, "0"))
-        try:
-            value = timedelta(weeks=weeks, days=days, hours=hours, minutes=minutes, seconds=seconds, microseconds=fraction)
-            return -value if found[1] else value
-        except OverflowError:
-            raise ValueError("expected a shorter duration") from None
+    def parse(self, text: str) -> object:
+        if len(text) > _LONGEST or not self.matches(text):
+            raise ValueError(f"expected {self.expected}")
+        return self.read(text)
 
     def format(self, value: object) -> str:
-        if not isinstance(value, timedelta):
-            raise TypeError(f"expected a timedelta, got {value!r}")
-        sign = "-" if value.days < 0 else ""
-        # In whole numbers, since the opposite of the least timedelta does not fit into one.
-        whole, fraction = divmod(abs((value.days * 86_400 + value.seconds) * 1_000_000 + value.microseconds), 1_000_000)
-        days, seconds = divmod(whole, 86_400)
-        tail = f"T{seconds}{f'.{fraction:06d}' if fraction else ''}S" if seconds or fraction or not days else ""
-        text = f"{sign}P{f'{days}D' if days else ''}{tail}"
-        self.parse(text)
+        if not isinstance(value, self.accepts) or (isinstance(value, bool) and self.produces is not bool):
+            raise TypeError(f"expected {self.expected}, got {value!r}")
+        text = self.write(value)
+        if len(text) > _LONGEST or not self.matches(text):
+            raise ValueError(f"expected {self.expected} that can be written in {_LONGEST} characters, got {value!r}")
         return text
 
 
 class ChoiceConverter(Converter):
-    """One of a few texts, each with its value.
+    """One of a few values: texts, whole numbers, booleans, or members of an enumeration of those.
 
     Raises:
-        ValueError: if there is none, or one has a slash.
+        ValueError: if a value cannot be written in a path, or two are written alike.
     """
 
     rank = 10
 
-    def __init__(self, name: str, choices: Mapping[str, object], produces: Any = str) -> None:
-        if not choices or any(not text or "/" in text for text in choices):
-            raise ValueError(f"the choices of {name!r} must be texts that are not empty and have no slash")
-        self.name = name
+    def __init__(self, values: Iterable[object], produces: type[Any] = object, name: str = "") -> None:
         self.produces = produces
-        self.choices = dict(choices)
-        self._texts = {(type(value), value): text for text, value in reversed(self.choices.items())}
-        self._loose = {value: text for text, value in reversed(self.choices.items()) if isinstance(value, str)}
-
-    @classmethod
-    def of(cls, argument: str) -> ChoiceConverter:
-        """Make one from the template's `red,green`.
-
-        Raises:
-            ValueError: if a choice is empty or occurs twice.
-        """
-        texts = [text.strip() for text in argument.split(",")]
-        if len(set(texts)) < len(texts):
-            raise ValueError(f"a choice occurs twice in {argument!r}")
-        return cls(f"any:{','.join(texts)}", dict(zip(texts, texts, strict=True)))
+        self.choices: dict[str, object] = {}
+        for value in values:
+            plain = value.value if isinstance(value, Enum) else value
+            text = str(plain).lower() if isinstance(plain, bool) else str(plain)
+            if not isinstance(plain, str | int) or not text or "/" in text:
+                raise ValueError(f"{value!r} is no choice in a path: use whole numbers, or texts that are not empty and have no slash")
+            if text in self.choices:
+                raise ValueError(f"two choices are {text!r} in a path")
+            self.choices[text] = value
+        self.name = name or f"any:{','.join(self.choices)}"
 
     def parse(self, text: str) -> object:
         try:
@@ -322,76 +219,73 @@ class ChoiceConverter(Converter):
             raise ValueError(f"expected one of {', '.join(self.choices)}") from None
 
     def format(self, value: object) -> str:
-        try:
-            # By type first: 1, True and 1.0 are equal, and so are the members of two integer enumerations.
-            text = self._texts.get((type(value), value))
-            if text is None and isinstance(value, str):
-                text = self._loose.get(value)
-        except TypeError:
-            text = None
-        if text is None:
-            raise ValueError(f"expected one of {', '.join(self.choices)}, got {value!r}")
-        return text
+        for text, choice in self.choices.items():
+            # By type too: 1, True and 1.0 are equal, and so are the members of two integer enumerations.
+            if choice == value and (type(choice) is type(value) or isinstance(value, str)):
+                return text
+        raise ValueError(f"expected one of {', '.join(self.choices)}, got {value!r}")
 
 
 class PathConverter(Converter):
-    """The rest of the path, as text or as a `pathlib` path: not empty, without a slash at its beginning.
+    """The rest of the path, as text or as a `pathlib` path: without a slash at its beginning, and not empty unless it is `optional`.
 
     The router never gives it `.` or `..` segments, so the path stays below the folder that it is joined to (OWASP ASVS 5.0 V5.3);
     symbolic links and backslashes are for `safe_join` to judge.
     """
 
-    name = "path"
     rank = 100
     spans = True
 
-    def __init__(self, produces: Any = str) -> None:
+    def __init__(self, produces: type[Any] = str, *, optional: bool = False) -> None:
         self.produces = produces
-        if produces is not str:
-            self.name = f"path:{produces.__name__}"
+        self.optional = optional
+        self.name = "path" + (":optional" if optional else "") + ("" if produces is str else f":{produces.__name__}")
 
     def parse(self, text: str) -> object:
-        if not text or text[0] == "/":
-            raise ValueError("expected a relative path")
+        if text[:1] == "/" or not (text or self.optional):
+            raise ValueError(f"expected a relative path, got {text!r}")
         return text if self.produces is str else self.produces(text)
 
     def format(self, value: Any) -> str:
-        if isinstance(value, str):
-            text = str.__str__(value)
-        elif self.produces is not str and hasattr(value, "as_posix"):
-            text = str(value.as_posix())
-        else:
+        text = value.as_posix() if self.produces is not str and hasattr(value, "as_posix") else value
+        if not isinstance(text, str):
             raise TypeError(f"expected a relative path, got {value!r}")
-        if not text or text[0] == "/":
-            raise ValueError(f"expected a relative path, got {text!r}")
-        return text
+        self.parse(text)
+        return str.__str__(text)
 
 
 class RegexConverter(Converter):
-    """Text that a regular expression matches from its beginning to its end, then converted by `then` if that is given.
+    r"""Text that a regular expression matches from its beginning to its end, then converted by `then`.
+
+    `\d`, `\w` and `\s` are ASCII. The expression is the developer's own responsibility: what it reads is at most
+    `Limits.target_size` long, which bounds the time of most, but not of a repetition that can read one text in many ways, such as
+    `(a+)+`.
 
     Raises:
-        ValueError: if the expression is malformed, or not sure to match in linear time.
+        ValueError: if the expression is empty or malformed.
     """
 
     rank = 20
     produces = str
 
-    def __init__(self, pattern: str, *, name: str = "", then: Converter | None = None) -> None:
-        self.pattern = compile_linear(pattern)
+    def __init__(self, pattern: str, label: str = "", then: Converter = TEXT) -> None:
+        if not pattern:
+            raise ValueError("the regular expression is empty")
+        try:
+            self.pattern = re.compile(pattern, re.ASCII)
+        except (re.error, RecursionError, OverflowError) as error:
+            raise ValueError(f"the regular expression {pattern!r} is malformed: {error}") from None
+        self.label = label or f"re:{pattern}"
         self.then = then
-        self.name = (name or f"re:{pattern}") if then is None else f"{name or f're:{pattern}'} {then.name}"
-        self.label = name
-        if then is not None:
-            self.produces = then.produces
+        self.name = self.label if then == TEXT else f"{self.label} {then.name}"
 
     def parse(self, text: str) -> object:
         if not self.pattern.fullmatch(text):
             raise ValueError(f"expected text like {self.pattern.pattern}")
-        return text if self.then is None else self.then.parse(text)
+        return self.then.parse(text)
 
     def format(self, value: Any) -> str:
-        text = (_TEXT if self.then is None else self.then).format(value)
+        text = self.then.format(value)
         if not self.pattern.fullmatch(text):
             raise ValueError(f"expected text like {self.pattern.pattern}, got {text!r}")
         return text
@@ -417,33 +311,76 @@ class CheckedConverter(Converter):
         self.produces = inner.produces
 
     def parse(self, text: str) -> object:
-        return self._check(self.inner.parse(text))
+        # msgspec.ValidationError is a ValueError.
+        return msgspec.convert(self.inner.parse(text), self.annotation)
 
     def format(self, value: Any) -> str:
         text = self.inner.format(value)
-        self._check(self.inner.parse(text))
+        self.parse(text)
         return text
 
-    def _check(self, value: object) -> object:
-        # msgspec.ValidationError is a ValueError.
-        return msgspec.convert(value, self.annotation)
+
+def _read_float(text: str) -> float:
+    value = float(text)
+    if not isfinite(value):
+        raise ValueError("expected a finite number")
+    return value
 
 
-@cache
-def _compiled(pattern: str) -> re.Pattern[str]:
-    # PERF: compiled on first use; together they cost 2 ms, which most applications need not pay at start.
-    return re.compile(pattern)
+def _write_float(value: float) -> str:
+    text = str(value).replace("e+", "e")
+    if _read_float(text) != value:
+        raise ValueError("expected a number that a float holds exactly")
+    return text
 
 
-_LONGEST_NUMBER = 64
-_TEXT = TextConverter()
-_FLOAT = r"-?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]{1,4})?"
-_DECIMAL = r"-?[0-9]+(?:\.[0-9]+)?"
-_UUID: Callable[[str], object] = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}").fullmatch
+def _write_decimal(value: Decimal | int) -> str:
+    # A number such as 1E+999999 is short, but not when it is written out.
+    if isinstance(value, Decimal) and abs(value.adjusted()) < _LONGEST:
+        return f"{value:f}"
+    return str(value)
+
+
+def _read_duration(text: str) -> timedelta:
+    amounts = {_UNITS[unit]: float(number) if "." in number else int(number) for number, unit in re.findall("([0-9.]+)(.)", text)}
+    try:
+        value = timedelta(**amounts)
+        return -value if text[0] == "-" else value
+    except OverflowError:
+        raise ValueError("expected a shorter duration") from None
+
+
+def _write_duration(value: timedelta) -> str:
+    sign = "-" if value.days < 0 else ""
+    # In whole numbers, since the opposite of the least timedelta does not fit into one.
+    whole, fraction = divmod(abs((value.days * 86_400 + value.seconds) * 1_000_000 + value.microseconds), 1_000_000)
+    days, seconds = divmod(whole, 86_400)
+    tail = f"T{seconds}{f'.{fraction:06d}' if fraction else ''}S" if seconds or fraction or not days else ""
+    return f"{sign}P{f'{days}D' if days else ''}{tail}"
+
+
+_LONGEST = 64
 _DAY = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
 _CLOCK = r"[0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,6})?)?(?:Z|[+-][0-9]{2}:[0-9]{2}(?::[0-9]{2})?)?"
-_TEMPORAL: dict[type[date | time], str] = {date: _DAY, datetime: f"{_DAY}T{_CLOCK}", time: _CLOCK}
 _DURATION = (
-    r"(-)?P(?=[0-9]|T[0-9])(?:([0-9]{1,9})W)?(?:([0-9]{1,9})D)?"
-    r"(?:T(?=[0-9])(?:([0-9]{1,12})H)?(?:([0-9]{1,12})M)?(?:([0-9]{1,14})(?:\.([0-9]{1,6}))?S)?)?"
+    r"-?P(?=[0-9]|T[0-9])(?:[0-9]{1,9}W)?(?:[0-9]{1,9}D)?"
+    r"(?:T(?=[0-9])(?:[0-9]{1,9}H)?(?:[0-9]{1,9}M)?(?:[0-9]{1,9}(?:\.[0-9]{1,6})?S)?)?"
 )
+_UNITS = {"W": "weeks", "D": "days", "H": "hours", "M": "minutes", "S": "seconds"}
+FORMATS = (
+    FormatConverter(
+        bool, 15, "true or false", "true|false|1|0", lambda text: text in ("true", "1"), lambda value: "true" if value else "false"
+    ),
+    FormatConverter(
+        UUID, 30, "a UUID", r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", lambda text: UUID(int=int(text.replace("-", ""), 16))
+    ),
+    FormatConverter(datetime, 32, "a datetime in ISO 8601 format", f"{_DAY}T{_CLOCK}", datetime.fromisoformat, datetime.isoformat),
+    FormatConverter(date, 31, "a date in ISO 8601 format", _DAY, date.fromisoformat, lambda value: value.isoformat()),
+    FormatConverter(time, 33, "a time in ISO 8601 format", _CLOCK, time.fromisoformat, time.isoformat),
+    FormatConverter(timedelta, 34, "a duration in ISO 8601 format", _DURATION, _read_duration, _write_duration),
+    FormatConverter(float, 45, "a number", r"-?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]{1,4})?", _read_float, _write_float, accepts=(int,)),
+    FormatConverter(Decimal, 45, "a decimal number", r"-?[0-9]+(?:\.[0-9]+)?", Decimal, _write_decimal, accepts=(int,)),
+)
+"""Booleans as `true` or `1`, `false` or `0`; UUIDs as 8-4-4-4-12 digits (RFC 9562), in either case; dates and times in the extended
+format of ISO 8601 with at most microseconds, offsets as `Z` or `+01:00`; durations of weeks to seconds, such as `P1DT2H30M` or
+`-PT0.5S`; floats, finite, with an exponent if need be; decimals without one."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -37,9 +37,18 @@ class Segment(Struct, frozen=True):
         return first if isinstance(first, str) and len(self.parts) == 1 else None
 
     @property
-    def parameters(self) -> tuple[Parameter, ...]:
-        """The parameters, in order."""
-        return tuple(part for part in self.parts if isinstance(part, Parameter))
+    def names(self) -> tuple[str, ...]:
+        """The names of the parameters, in order."""
+        return tuple(part.name for part in self.parts if isinstance(part, Parameter))
+
+    @property
+    def shape(self) -> tuple[str | Converter, ...]:
+        """The parts with converters in the place of parameters: what two segments that match the same texts have in common.
+
+        Raises:
+            ValueError: if the pattern was not resolved.
+        """
+        return tuple(part if isinstance(part, str) else _resolved(part) for part in self.parts)
 
     @property
     def converters(self) -> tuple[Converter, ...]:
@@ -48,7 +57,7 @@ class Segment(Struct, frozen=True):
         Raises:
             ValueError: if the pattern was not resolved.
         """
-        return tuple(_converter(parameter) for parameter in self.parameters)
+        return tuple(part for part in self.shape if isinstance(part, Converter))
 
     def split(self, text: str) -> list[str]:
         """Return the text of each parameter.
@@ -82,6 +91,11 @@ class Segment(Struct, frozen=True):
         texts.append(text[start:end])
         return texts
 
+    def reader(self) -> Callable[[str], list[object]]:
+        """Return the function from a text to the values of the parameters, which raises ValueError if the text does not match."""
+        parsers = [converter.parse for converter in self.converters]
+        return lambda text: [parse(piece) for parse, piece in zip(parsers, self.split(text), strict=True)]
+
     def compose(self, texts: list[str]) -> str:
         """Return the segment with these texts in the place of its parameters; `split` gives them back.
 
@@ -94,50 +108,42 @@ class Segment(Struct, frozen=True):
             raise ValueError(f"{composed!r} would be read differently")
         return composed
 
-    def __str__(self) -> str:
-        return "".join(part if isinstance(part, str) else f"{{{_spelled(part)}}}" for part in self.parts)
-
 
 class Pattern(Struct, frozen=True):
     """The pattern of a path. Make one with `Pattern.parse`; `resolve` gives its parameters their converters."""
 
     template: str
-    segments: tuple[Segment, ...] = ()
-    names: tuple[str, ...] = ()
-    where: str = ""
+    segments: tuple[Segment, ...]
+    names: tuple[str, ...]
 
     @classmethod
-    def parse(cls, template: str, where: str = "") -> Pattern:
+    def parse(cls, template: str) -> Pattern:
         """Take a template apart.
 
         Args:
             template: a path, not percent-encoded, with parameters in braces: `/articles/{id}`, `/{id:int}`, `/{n:int:1..9}`,
                 `/{year:re:[0-9]{4}}` (braces in the expression balanced or escaped), `/files/{rest:path}`, `/v{major}/{name}.json`,
-                `/{article.slug}`. An empty template adds nothing to a prefix.
-            where: `file:line` of the route, for messages.
+                `/{article.slug}`.
 
         Raises:
             ValueError: if it is malformed, saying how to write it.
         """
         try:
-            return cls(template, *_parse_path(template), where)
+            if template[:1] != "/":
+                raise ValueError(f"a path begins with a slash: write {'/' + template!r}")
+            segments = tuple(_tokenize(template[1:], "/"))
+            for segment in segments:
+                _check_segment(segment)
+            if any(not segment.parts for segment in segments[:-1]):
+                raise ValueError("two slashes follow each other: write one")
+            return cls(template, segments, _names(segments))
         except ValueError as error:
-            raise _mistake(template, where, error) from None
-
-    @property
-    def parameters(self) -> tuple[Parameter, ...]:
-        """The parameters, in order."""
-        return tuple(parameter for segment in self.segments for parameter in segment.parameters)
+            raise ValueError(f"{template!r}: {error}") from None
 
     @property
     def literal(self) -> str | None:
         """The path itself if it has no parameters, else None."""
-        return None if self.names or not self.segments else self.template
-
-    @property
-    def spans(self) -> bool:
-        """Whether the last parameter takes the rest of the path. Only known once resolved."""
-        return any(parameter.converter is not None and parameter.converter.spans for parameter in self.parameters)
+        return None if self.names else self.template
 
     def resolve(self, annotations: Mapping[str, object], converters: Converters) -> Pattern:
         """Return the pattern with a converter for each parameter: the one it names, else its annotation's, else text.
@@ -151,34 +157,13 @@ class Pattern(Struct, frozen=True):
                 rest of the path is not the last thing in it.
         """
         try:
-            segments = tuple(_resolve(self.segments, annotations, converters))
-            _check_spanning(segments)
+            segments = _resolve(self.segments, annotations, converters)
+            for segment in segments:
+                if any(converter.spans for converter in segment.converters) and (len(segment.parts) > 1 or segment is not segments[-1]):
+                    raise ValueError("where a parameter takes the rest of the path, no text may touch it, and nothing may come after it")
         except ValueError as error:
-            raise _mistake(self.template, self.where, error) from None
+            raise ValueError(f"{self.template!r}: {error}") from None
         return replace(self, segments=segments)
-
-    def __add__(self, other: Pattern) -> Pattern:
-        """Return the pattern of `other` under this one as its prefix; a slash at the end of the prefix is dropped.
-
-        Raises:
-            ValueError: if both have a parameter of the same name, or the prefix takes the rest of the path.
-        """
-        if not self.segments or not other.segments:
-            return other if not self.segments else replace(self, where=other.where or self.where)
-        own = self.segments[:-1] if self.segments[-1].literal == "" else self.segments
-        template = self.template.removesuffix("/") + other.template
-        where = other.where or self.where
-        segments = own + other.segments
-        names = self.names + other.names
-        try:
-            _check_names(names)
-            _check_spanning(segments)
-        except ValueError as error:
-            raise _mistake(template, where, error) from None
-        return Pattern(template, segments, names, where)
-
-    def __str__(self) -> str:
-        return self.template
 
 
 class HostPattern(Struct, frozen=True):
@@ -186,31 +171,20 @@ class HostPattern(Struct, frozen=True):
 
     template: str
     labels: tuple[Segment, ...]
-    names: tuple[str, ...] = ()
-    where: str = ""
+    names: tuple[str, ...]
 
     @classmethod
-    def parse(cls, template: str, where: str = "") -> HostPattern:
-        """Take a host template apart: `{tenant}.example.com`. Literal labels that are not ASCII become A-labels (RFC 5890).
+    def parse(cls, template: str) -> HostPattern:
+        """Take a host template apart: `{tenant}.example.com`. Labels that are not ASCII are written as A-labels (RFC 5890).
 
         Raises:
             ValueError: if it is malformed, has a port, or a label that no host name has.
         """
         try:
-            labels, names = _parse_host(template)
+            labels = tuple(_host_label(segment) for segment in _tokenize(template, "."))
+            return cls(template, labels, _names(labels))
         except ValueError as error:
-            raise _mistake(template, where, error) from None
-        return cls(template, labels, names, where)
-
-    @property
-    def parameters(self) -> tuple[Parameter, ...]:
-        """The parameters, in order."""
-        return tuple(parameter for label in self.labels for parameter in label.parameters)
-
-    @property
-    def literal(self) -> str | None:
-        """The host name itself, in lower case and ASCII, if it has no parameters, else None."""
-        return None if self.names else ".".join(str(label) for label in self.labels)
+            raise ValueError(f"{template!r}: {error}") from None
 
     def resolve(self, annotations: Mapping[str, object], converters: Converters) -> HostPattern:
         """Return the pattern with a converter for each parameter, as `Pattern.resolve` does.
@@ -219,11 +193,11 @@ class HostPattern(Struct, frozen=True):
             ValueError: if a converter is unknown, contradicts the annotation, takes more than one label, or there is none.
         """
         try:
-            labels = tuple(_resolve(self.labels, annotations, converters))
+            labels = _resolve(self.labels, annotations, converters)
             if any(converter.spans for label in labels for converter in label.converters):
                 raise ValueError("a parameter of a host is one label and cannot take the rest")
         except ValueError as error:
-            raise _mistake(self.template, self.where, error) from None
+            raise ValueError(f"{self.template!r}: {error}") from None
         return replace(self, labels=labels)
 
     def match(self, host: str) -> tuple[object, ...] | None:
@@ -232,77 +206,33 @@ class HostPattern(Struct, frozen=True):
         Args:
             host: a host name in lower case and ASCII, without port, as `HostPolicy` has validated it.
         """
-        labels = host.split(".", len(self.labels))
-        if len(labels) != len(self.labels):
+        texts = host.split(".", len(self.labels))
+        if len(texts) != len(self.labels):
             return None
         values: list[object] = []
-        for text, label in zip(labels, self.labels, strict=True):
+        for text, label in zip(texts, self.labels, strict=True):
             literal = label.literal
-            if literal is not None:
-                if literal != text:
+            if literal is None:
+                try:
+                    values += label.reader()(text)
+                except ValueError:
                     return None
-                continue
-            try:
-                values.extend(converter.parse(part) for part, converter in zip(label.split(text), label.converters, strict=True))
-            except ValueError:
+            elif literal != text:
                 return None
         return tuple(values)
 
-    def __str__(self) -> str:
-        return self.template
-
-
-def _parse_path(template: str) -> tuple[tuple[Segment, ...], tuple[str, ...]]:
-    if not template:
-        return (), ()
-    if template[0] != "/":
-        raise ValueError(f"a path begins with a slash: write {'/' + template!r}")
-    segments = tuple(_tokenize(template[1:], "/"))
-    for segment in segments[:-1]:
-        if not segment.parts:
-            raise ValueError("two slashes follow each other: write one")
-    for segment in segments:
-        if segment.literal in (".", ".."):
-            raise ValueError(f"no browser asks for the segment {segment.literal!r}: write the path without it")
-        for part in segment.parts:
-            if isinstance(part, str):
-                _check_literal(part)
-    names = tuple(parameter.name for segment in segments for parameter in segment.parameters)
-    _check_names(names)
-    return segments, names
-
-
-def _parse_host(template: str) -> tuple[tuple[Segment, ...], tuple[str, ...]]:
-    if not template:
-        raise ValueError("a host pattern has at least one label")
-    labels = tuple(_host_label(segment) for segment in _tokenize(template, "."))
-    names = tuple(parameter.name for label in labels for parameter in label.parameters)
-    _check_names(names)
-    return labels, names
-
 
 def _host_label(segment: Segment) -> Segment:
-    parts: list[str | Parameter] = []
-    for part in segment.parts:
-        if isinstance(part, Parameter):
-            parts.append(part)
-            continue
-        text = part.lower()
-        if not text.isascii():
-            if len(segment.parts) > 1 or any(char in _DEVIANT for char in text):
-                raise ValueError(f"write {part!r} as an A-label: its 'xn--' form, as browsers send it")
-            try:
-                text = text.encode("idna").decode("ascii")
-            except UnicodeError as error:
-                raise ValueError(f"{part!r} is no label of a host name: {error}") from None
-        if ":" in text:
-            raise ValueError("leave the port out: hosts are matched without it")
-        if not _LABEL_TEXT(text):
-            raise ValueError(f"{part!r} is no part of a host name: use letters, digits and hyphens")
-        parts.append(text)
-    if not parts:
+    if not segment.parts:
         raise ValueError("a label is empty: write one dot between two labels")
-    return Segment(tuple(parts))
+    for part in segment.parts:
+        if isinstance(part, str) and ":" in part:
+            raise ValueError("leave the port out: hosts are matched without it")
+        if isinstance(part, str) and not re.fullmatch("[A-Za-z0-9_-]+", part):
+            raise ValueError(
+                f"{part!r} is no part of a host name: use letters, digits and hyphens, or the A-label 'xn--' of another script"
+            )
+    return Segment(tuple(part.lower() if isinstance(part, str) else part for part in segment.parts))
 
 
 def _tokenize(template: str, separator: str) -> Iterator[Segment]:
@@ -363,76 +293,59 @@ def _parameter(text: str) -> Parameter:
     return Parameter(name, kind, argument)
 
 
-def _check_literal(text: str) -> None:
-    if "<" in text or ">" in text:
-        raise ValueError("parameters are written in braces: {name} or {name:int}")
-    if "?" in text or "#" in text:
-        raise ValueError("a path has no query or fragment: make query parameters arguments of the handler")
-    if re.search("%[0-9A-Fa-f]{2}", text):
-        raise ValueError("write the characters themselves instead of their percent-encoding")
-    if re.search(r"[\x00-\x1f\x7f]", text):
-        raise ValueError("the path has a control character")
+def _check_segment(segment: Segment) -> None:
+    if segment.literal in (".", ".."):
+        raise ValueError(f"no browser asks for the segment {segment.literal!r}: write the path without it")
+    for part in segment.parts:
+        if isinstance(part, Parameter):
+            continue
+        if "<" in part or ">" in part:
+            raise ValueError("parameters are written in braces: {name} or {name:int}")
+        if "?" in part or "#" in part:
+            raise ValueError("a path has no query or fragment: make query parameters arguments of the handler")
+        if re.search("%[0-9A-Fa-f]{2}", part):
+            raise ValueError("write the characters themselves instead of their percent-encoding")
+        if re.search(r"[\x00-\x1f\x7f]", part):
+            raise ValueError("the path has a control character")
 
 
-def _check_names(names: tuple[str, ...]) -> None:
-    for position, name in enumerate(names):
-        if name in names[:position]:
+def _names(segments: tuple[Segment, ...]) -> tuple[str, ...]:
+    names = tuple(name for segment in segments for name in segment.names)
+    for name in names:
+        if names.count(name) > 1:
             raise ValueError(f"the parameter {name!r} occurs twice: rename one of them")
+    return names
 
 
-def _check_spanning(segments: tuple[Segment, ...]) -> None:
-    for position, segment in enumerate(segments):
-        for parameter in segment.parameters:
-            if parameter.converter is None or not parameter.converter.spans:
-                continue
-            if len(segment.parts) > 1:
-                raise ValueError(f"{parameter.name!r} takes the rest of the path, so no text may touch it: put it after a slash")
-            if position + 1 < len(segments):
-                raise ValueError(f"{parameter.name!r} takes the rest of the path, so nothing may come after it")
+def _resolve(segments: tuple[Segment, ...], annotations: Mapping[str, object], converters: Converters) -> tuple[Segment, ...]:
+    def resolve(part: str | Parameter) -> str | Parameter:
+        return part if isinstance(part, str) else replace(part, converter=_find(part, annotations, converters))
 
-
-def _resolve(segments: tuple[Segment, ...], annotations: Mapping[str, object], converters: Converters) -> Iterator[Segment]:
-    for segment in segments:
-        parts: list[str | Parameter] = []
-        for part in segment.parts:
-            if isinstance(part, Parameter):
-                try:
-                    converter = _find(part, annotations, converters)
-                except ValueError as error:
-                    raise ValueError(f"{part.name!r}: {error}") from None
-                if not converter.name:
-                    raise ValueError(f"{part.name!r}: {type(converter).__name__} needs a name: it tells apart the routes which use it")
-                parts.append(replace(part, converter=converter))
-            else:
-                parts.append(part)
-        yield Segment(tuple(parts))
+    return tuple(Segment(tuple(map(resolve, segment.parts))) for segment in segments)
 
 
 def _find(parameter: Parameter, annotations: Mapping[str, object], converters: Converters) -> Converter:
-    if parameter.name not in annotations:
-        return converters.named(parameter.kind or "str", parameter.argument)
-    annotation = annotations[parameter.name]
-    if parameter.kind:
-        return converters.agree(parameter.kind, parameter.argument, annotation)
-    converter = converters.for_annotation(annotation)
-    if converter is None:
-        raise ValueError(f"there is no converter for the annotation {annotation}: register one, or annotate it as str, int, UUID, ...")
-    return converter
+    name, kind = parameter.name, parameter.kind
+    try:
+        if name not in annotations:
+            found = converters.named(kind or "str", parameter.argument)
+        elif kind:
+            found = converters.agree(kind, parameter.argument, annotations[name])
+        else:
+            known = converters.for_annotation(annotations[name])
+            if known is None:
+                raise ValueError(
+                    f"there is no converter for the annotation {annotations[name]}: register one, or annotate it as str, int, UUID, ..."
+                )
+            found = known
+    except ValueError as error:
+        raise ValueError(f"{name!r}: {error}") from None
+    if not found.name:
+        raise ValueError(f"{name!r}: {type(found).__name__} needs a name: it tells apart the routes which use it")
+    return found
 
 
-def _converter(parameter: Parameter) -> Converter:
+def _resolved(parameter: Parameter) -> Converter:
     if parameter.converter is None:
         raise ValueError(f"the parameter {parameter.name!r} has no converter yet: call resolve() first")
     return parameter.converter
-
-
-def _spelled(parameter: Parameter) -> str:
-    return ":".join(text for text in (parameter.name, parameter.kind, parameter.argument) if text)
-
-
-def _mistake(template: str, where: str, error: ValueError) -> ValueError:
-    return ValueError(f"{template!r}: {error}" + (f" ({where})" if where else ""))
-
-
-_DEVIANT = "ßς\u200c\u200d"  # IDNA 2003, which Python has, maps these where browsers (UTS 46) keep them
-_LABEL_TEXT = re.compile(r"[a-z0-9_-]+").fullmatch

@@ -4,29 +4,21 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable
-from datetime import date, datetime, time, timedelta
-from decimal import Decimal
 from enum import Enum
 from types import UnionType
 from typing import Annotated, Any, Literal, NewType, TypeAlias, Union, get_args, get_origin
-from uuid import UUID
 
 from msgspec import Meta
 
 from erlen.routing.converter import (
-    BoolConverter,
+    FORMATS,
+    TEXT,
     CheckedConverter,
     ChoiceConverter,
     Converter,
-    DecimalConverter,
-    DurationConverter,
-    FloatConverter,
     IntConverter,
     PathConverter,
     RegexConverter,
-    TemporalConverter,
-    TextConverter,
-    UUIDConverter,
 )
 
 __all__ = ["Converters", "converter_for", "suggestion"]
@@ -39,9 +31,9 @@ class Converters:
     """The converters of one application: the shipped ones, and those that it registers.
 
     By name, with the argument that some take after a second colon: `str`, `int` (`int:1..9`), `float`, `decimal`, `bool`, `uuid`,
-    `date`, `datetime`, `time`, `timedelta`, `slug`, `any:red,green`, `re:[0-9]{4}`, `path`. By annotation: `str`, `int`, `float`,
-    `Decimal`, `bool`, `UUID`, `date`, `datetime`, `time`, `timedelta`, enumerations of text or whole numbers, `Literal`,
-    `pathlib` paths; each also in `Annotated`, as an optional, or as a new type.
+    `date`, `datetime`, `time`, `timedelta`, `slug`, `any:red,green`, `re:[0-9]{4}`, `path` (`path:optional`, which may be empty). By
+    annotation: `str`, `int`, `float`, `Decimal`, `bool`, `UUID`, `date`, `datetime`, `time`, `timedelta`, enumerations of text or whole
+    numbers, `Literal`, `pathlib` paths; each also in `Annotated`, as an optional, or as a new type.
     """
 
     def __init__(self) -> None:
@@ -64,13 +56,11 @@ class Converters:
                 class, what makes one of the annotated class, which then serves its subclasses too.
 
         Raises:
-            ValueError: if the name is no identifier, or the converter has no name.
+            ValueError: if the name is no identifier.
             TypeError: if `converter` is a class that takes no argument: an instance is what is needed.
         """
         if isinstance(converter, type) and getattr(converter, "__init__", None) is object.__init__:
             raise TypeError(f"register an instance: {converter.__name__}(), not {converter.__name__}")
-        if isinstance(converter, Converter) and not converter.name:
-            raise ValueError(f"{type(converter).__name__} needs a name: it tells apart the routes which use it")
         if not isinstance(name_or_type, str):
             self._typed[name_or_type] = converter
         elif name_or_type.isidentifier():
@@ -87,11 +77,11 @@ class Converters:
         found = self._named.get(name)
         if found is None:
             raise ValueError(f"there is no converter {name!r}.{suggestion(name, self._named)}")
-        if isinstance(found, Converter):
-            if argument:
-                raise ValueError(f"the converter {name!r} takes no argument, but has {argument!r}")
-            return found
-        return found(argument)
+        if not isinstance(found, Converter):
+            return found(argument)
+        if argument:
+            raise ValueError(f"the converter {name!r} takes no argument, but has {argument!r}")
+        return found
 
     def for_annotation(self, annotation: object) -> Converter | None:
         """Return the converter for an annotation, or None where there is none.
@@ -100,8 +90,7 @@ class Converters:
             ValueError: if the annotation has constraints that its type cannot have, or choices that a path cannot show.
         """
         plain, metadata = strip(annotation)
-        own = next((extra for extra in metadata if isinstance(extra, Converter)), None)
-        converter = own or self._for_type(plain)
+        converter = self._for_type(plain)
         return None if converter is None else _constrain(converter, plain, metadata)
 
     def agree(self, name: str, argument: str, annotation: object) -> Converter:
@@ -115,25 +104,21 @@ class Converters:
         """
         explicit = self.named(name, argument)
         wanted = self.for_annotation(annotation)
+        if isinstance(explicit, RegexConverter) and wanted is not None and not wanted.spans:
+            return RegexConverter(explicit.pattern.pattern, explicit.label, wanted)
+        if isinstance(explicit, PathConverter) and isinstance(wanted, PathConverter):
+            return PathConverter(wanted.produces, optional=explicit.optional)
         plain, metadata = strip(annotation)
-        if wanted is not None:
-            if isinstance(explicit, RegexConverter) and not wanted.spans:
-                if plain in (str, object, Any):
-                    return _constrain(explicit, plain, metadata)
-                return RegexConverter(explicit.pattern.pattern, name=explicit.label, then=wanted)
-            if (isinstance(explicit, PathConverter) and wanted.spans) or (not argument and _is_narrower(wanted, explicit)):
-                return wanted
-        if explicit.produces is object or _fits(explicit.produces, plain):
+        if _allows(plain, explicit.produces):
             return _constrain(explicit, plain, metadata)
-        raise ValueError(
-            f"the path says {name!r} and the annotation says {_shown(plain)}: change one of them, or leave ':{name}' out of the path"
-        )
+        shown = plain.__name__ if isinstance(plain, type) else str(plain)
+        raise ValueError(f"the path says {name!r} and the annotation says {shown}: change one of them, or leave ':{name}' out of the path")
 
     def _for_type(self, annotation: Any) -> Converter | None:
         if annotation is Any:
-            return _TEXT
+            return TEXT
         if get_origin(annotation) is Literal:
-            return _literal(get_args(annotation))
+            return ChoiceConverter(value for value in get_args(annotation) if value is not None)
         if not isinstance(annotation, type):
             return None
         for base in annotation.__mro__:
@@ -145,9 +130,7 @@ class Converters:
                 return found(annotation)
         # A path type that is asked for has been imported; `pathlib` itself costs too much to import for those who do not.
         pathlib = sys.modules.get("pathlib")
-        if pathlib is not None and issubclass(annotation, pathlib.PurePath):
-            return PathConverter(annotation)
-        return None
+        return PathConverter(annotation) if pathlib is not None and issubclass(annotation, pathlib.PurePath) else None
 
 
 def converter_for(annotation: object) -> Converter | None:
@@ -170,21 +153,36 @@ def strip(annotation: object) -> tuple[Any, tuple[object, ...]]:
     metadata: tuple[object, ...] = ()
     plain: Any = annotation
     while True:
-        origin = get_origin(plain)
-        if origin is Annotated:
+        if get_origin(plain) is Annotated:
             metadata = (*plain.__metadata__, *metadata)
             plain = plain.__origin__
-        elif origin is Union or origin is UnionType:
-            members = [member for member in get_args(plain) if member is not type(None)]
-            if len(members) != 1:
-                return plain, metadata
-            plain = members[0]
         elif isinstance(plain, NewType):
             plain = plain.__supertype__
         elif type(plain).__name__ == "TypeAliasType":
             plain = plain.__value__
         else:
-            return plain, metadata
+            members = _members(plain)
+            if len(members) != 1 or members[0] is plain:
+                return plain, metadata
+            plain = members[0]
+
+
+def _members(annotation: Any) -> list[Any]:
+    """Return the members of a union but for None, or the annotation if it is no union."""
+    if get_origin(annotation) not in (Union, UnionType):
+        return [annotation]
+    return [member for member in get_args(annotation) if member is not type(None)]
+
+
+def _allows(annotation: Any, produced: type) -> bool:
+    """Return whether a value of a class may stand where the annotation is; a boolean is no number here."""
+    members = [get_origin(plain) or plain for plain, _ in map(strip, _members(annotation))]
+    produced = get_origin(produced) or produced
+    if produced is object or Any in members:
+        return True
+    return any(
+        isinstance(member, type) and issubclass(produced, member) and (member is not int or produced is not bool) for member in members
+    )
 
 
 def _constrain(converter: Converter, plain: Any, metadata: tuple[object, ...]) -> Converter:
@@ -203,35 +201,10 @@ def _constrain(converter: Converter, plain: Any, metadata: tuple[object, ...]) -
     return CheckedConverter(converter, Annotated[(plain, *constraints)])
 
 
-def _is_narrower(wanted: Converter, explicit: Converter) -> bool:
-    """Return whether `wanted` is what the template says, only more exactly: `int` for an enumeration of whole numbers."""
-    if isinstance(wanted, ChoiceConverter):
-        return type(explicit) in (TextConverter, IntConverter) and _fits(wanted.produces, explicit.produces)
-    return type(wanted) is type(explicit) and wanted.produces is explicit.produces
-
-
-def _fits(produced: Any, annotation: Any) -> bool:
-    """Return whether a value of the type `produced` is one of the annotation."""
-    if annotation is Any or annotation is object:
-        return True
-    origin = get_origin(annotation)
-    if origin is Union or origin is UnionType:
-        return any(_fits(produced, strip(member)[0]) for member in get_args(annotation))
-    if not isinstance(annotation, type) or not isinstance(produced, type):
-        return False
-    if produced is bool:
-        return annotation is bool
-    return issubclass(produced, annotation) or (produced is int and annotation is float)
-
-
-def _shown(annotation: Any) -> str:
-    return annotation.__name__ if isinstance(annotation, type) else str(annotation)
-
-
 def _slug(argument: str) -> Converter:
     if argument:
         raise ValueError(f"the converter 'slug' takes no argument, but has {argument!r}")
-    return RegexConverter("[-a-zA-Z0-9_]+", name="slug")
+    return RegexConverter("[-a-zA-Z0-9_]+", "slug")
 
 
 def _regex(argument: str) -> Converter:
@@ -240,70 +213,31 @@ def _regex(argument: str) -> Converter:
     return RegexConverter(argument)
 
 
+def _path(argument: str) -> Converter:
+    if argument not in ("", "optional"):
+        raise ValueError(f"{argument!r} is no argument of 'path': write 'path', or 'path:optional' for one that may be empty")
+    return PathConverter(optional=bool(argument))
+
+
 def _enumeration(annotation: type[Enum]) -> Converter:
-    choices: dict[str, object] = {}
-    for member in annotation:
-        value = member.value
-        if not isinstance(value, str | int) or isinstance(value, bool):
-            raise ValueError(f"{annotation.__name__}.{member.name} is {value!r}: in a path the values are texts or whole numbers")
-        text = str.__str__(value) if isinstance(value, str) else int.__repr__(value)
-        if text in choices:
-            raise ValueError(f"two members of {annotation.__name__} are {text!r} in a path")
-        choices[text] = member
-    return ChoiceConverter(f"{annotation.__module__}.{annotation.__qualname__}", choices, annotation)
-
-
-def _literal(values: tuple[object, ...]) -> Converter:
-    choices: dict[str, object] = {}
-    for value in values:
-        if isinstance(value, Enum):
-            text = str(value.value)
-        elif isinstance(value, bool):
-            text = "true" if value else "false"
-        elif isinstance(value, str | int):
-            text = str(value)
-        elif value is None:
-            continue
-        else:
-            raise ValueError(f"{value!r} cannot be written in a path")
-        if text in choices:
-            raise ValueError(f"two choices are {text!r} in a path")
-        choices[text] = value
-    kinds = {type(value) for value in choices.values()}
-    return ChoiceConverter(f"any:{','.join(choices)}", choices, kinds.pop() if len(kinds) == 1 else object)
+    return ChoiceConverter(annotation, annotation, f"{annotation.__module__}.{annotation.__qualname__}")
 
 
 _LIMITS = ("gt", "ge", "lt", "le", "multiple_of", "pattern", "min_length", "max_length", "tz")
-_TEXT, _INT, _BOOL = TextConverter(), IntConverter(), BoolConverter()
-_NUMBER, _DECIMAL, _UUID = FloatConverter(), DecimalConverter(), UUIDConverter()
-_DATE, _DATETIME, _TIME, _DURATION = TemporalConverter(date), TemporalConverter(datetime), TemporalConverter(time), DurationConverter()
+_INT = IntConverter()
 _NAMED: dict[str, Converter | NamedFactory] = {
-    "str": _TEXT,
+    **{converter.name: converter for converter in FORMATS},
+    "str": TEXT,
     "int": lambda argument: IntConverter.of(argument) if argument else _INT,
-    "float": _NUMBER,
-    "decimal": _DECIMAL,
-    "bool": _BOOL,
-    "uuid": _UUID,
-    "date": _DATE,
-    "datetime": _DATETIME,
-    "time": _TIME,
-    "timedelta": _DURATION,
     "slug": _slug,
-    "any": ChoiceConverter.of,
+    "any": lambda argument: ChoiceConverter([text.strip() for text in argument.split(",")], str),
     "re": _regex,
-    "path": PathConverter(),
+    "path": _path,
 }
 _TYPED: dict[Any, Converter | TypedFactory] = {
-    object: _TEXT,
-    str: _TEXT,
+    **{converter.produces: converter for converter in FORMATS},
+    object: TEXT,
+    str: TEXT,
     int: _INT,
-    float: _NUMBER,
-    Decimal: _DECIMAL,
-    bool: _BOOL,
-    UUID: _UUID,
-    date: _DATE,
-    datetime: _DATETIME,
-    time: _TIME,
-    timedelta: _DURATION,
     Enum: _enumeration,
 }

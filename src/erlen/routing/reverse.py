@@ -5,12 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from datetime import date, time, timedelta
-from decimal import Decimal
 from enum import Enum
-from uuid import UUID
+from typing import TypeAlias
 
-from erlen.routing.converter import Converter, DurationConverter
+from erlen.routing.converter import FORMATS
 from erlen.routing.pattern import HostPattern, Pattern, Segment
 from erlen.routing.registry import suggestion
 
@@ -56,9 +54,7 @@ class URLMap:
             ValueError: if a parameter is missing, unknown, or cannot stand in its place: one that would be matched differently, an empty
                 one, or `.` and `..`, which browsers would resolve (WHATWG URL).
         """
-        route = self._route(name)
-        if params.keys() != route.names:
-            raise _mismatch(name, route, params)
+        route = self._route(name, params)
         path = "".join([piece if piece.__class__ is str else piece(params) for piece in route.pieces])  # type: ignore[operator]
         if query:
             text = "&".join(_query_pairs(query))
@@ -75,46 +71,23 @@ class URLMap:
             LookupError: if no route has that name.
             ValueError: if a parameter is missing, unknown, or no label of a host name (RFC 1123).
         """
-        route = self._route(name)
-        if params.keys() != route.names:
-            raise _mismatch(name, route, params)
+        route = self._route(name, params)
         if route.host is None:
             return None
-        host = ".".join([_label(route.host, label, params) for label in route.host.labels])
+        template = route.host.template
+        lowered = {key: value.lower() if isinstance(value, str) else value for key, value in params.items()}
+        host = ".".join([label.literal or _filler(template, label, _check_label)(lowered) for label in route.host.labels])
         if len(host) > _LONGEST_HOST:
             raise ValueError(f"the host name {host!r} has more than {_LONGEST_HOST} characters")
         return host
 
-    def pattern(self, name: str) -> Pattern:
-        """Return the pattern of a route.
-
-        Raises:
-            LookupError: if no route has that name.
-        """
-        return self._route(name).pattern
-
-    def host(self, name: str) -> HostPattern | None:
-        """Return the host pattern of a route, or None if it is for every host.
-
-        Raises:
-            LookupError: if no route has that name.
-        """
-        return self._route(name).host
-
-    def __contains__(self, name: object) -> bool:
-        return name in self._routes
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._routes)
-
-    def __len__(self) -> int:
-        return len(self._routes)
-
-    def _route(self, name: str) -> _Route:
-        try:
-            return self._routes[name]
-        except KeyError:
-            raise LookupError(f"no route is named {name!r}.{suggestion(name, self._routes)}") from None
+    def _route(self, name: str, params: Mapping[str, object]) -> _Route:
+        route = self._routes.get(name)
+        if route is None:
+            raise LookupError(f"no route is named {name!r}.{suggestion(name, self._routes)}")
+        if params.keys() != route.names:
+            raise _mismatch(name, route, params)
+        return route
 
 
 def quote(text: str, safe: str) -> str:
@@ -132,15 +105,13 @@ def quote(text: str, safe: str) -> str:
 
 
 class _Route:
-    """A named route, its path taken apart into encoded text and functions from parameters to encoded text."""
-
-    __slots__ = ("host", "names", "pattern", "pieces")
+    """A named route, its path and host taken apart into texts and functions from parameters to texts."""
 
     def __init__(self, pattern: Pattern, host: HostPattern | None) -> None:
         self.pattern = pattern
         self.host = host
         self.names = frozenset(pattern.names) | frozenset(() if host is None else host.names)
-        self.pieces: list[str | Callable[[Mapping[str, object]], str]] = []
+        self.pieces: list[str | _Filler] = []
         literal = ""
         for segment in pattern.segments:
             text = segment.literal
@@ -148,53 +119,31 @@ class _Route:
             if text is not None:
                 literal += quote(text, _SEGMENT_SAFE)
                 continue
-            self.pieces += [literal, _segment_builder(pattern, segment)]
+            encode = _encode_rest if segment.converters[0].spans else _encode_segment
+            self.pieces += [literal, _filler(pattern.template, segment, encode)]
             literal = ""
         self.pieces.append(literal)
 
 
-def _segment_builder(pattern: Pattern, segment: Segment) -> Callable[[Mapping[str, object]], str]:
-    converters = segment.converters
-    if len(segment.parts) > 1:
-        names = [parameter.name for parameter in segment.parameters]
+def _filler(template: str, segment: Segment, finish: Callable[[str], str]) -> _Filler:
+    """Return the function that fills a segment's parameters in, and then lets `finish` check and encode the text."""
+    named = [(name, converter.format) for name, converter in zip(segment.names, segment.converters, strict=True)]
+    (only, format_only), mixed = named[0], len(segment.parts) > 1
 
-        def build_mixed(params: Mapping[str, object]) -> str:
-            texts = [_format(pattern, name, converter, params[name]) for name, converter in zip(names, converters, strict=True)]
-            try:
-                return quote(_checked(segment.compose(texts), spans=False), _SEGMENT_SAFE)
-            except ValueError as error:
-                raise ValueError(f"cannot build {pattern.template!r}: {error}") from None
-
-        return build_mixed
-    name, converter, spans = segment.parameters[0].name, converters[0], converters[0].spans
-    safe = _SEGMENT_SAFE + "/" if spans else _SEGMENT_SAFE
-
-    def build(params: Mapping[str, object]) -> str:
-        text = _format(pattern, name, converter, params[name])
-        # PERF: nothing to check or encode in what is only letters and digits.
-        if text.isalnum() and text.isascii():
-            return text
+    def fill(params: Mapping[str, object]) -> str:
         try:
-            return quote(_checked(text, spans=spans), safe)
-        except ValueError as error:
-            raise ValueError(f"cannot build {pattern.template!r}: {name}={params[name]!r}: {error}") from None
+            # PERF: most segments are one parameter, which needs no list.
+            return finish(segment.compose([form(params[name]) for name, form in named]) if mixed else format_only(params[only]))
+        except (ValueError, TypeError) as error:
+            given = ", ".join(f"{name}={params[name]!r}" for name, _ in named)
+            raise ValueError(f"cannot build {template!r}: {given}: {error}") from None
 
-    return build
-
-
-def _format(pattern: Pattern | HostPattern, name: str, converter: Converter, value: object) -> str:
-    try:
-        return converter.format(value)
-    except (ValueError, TypeError) as error:
-        raise ValueError(f"cannot build {pattern.template!r}: {name}={value!r}: {error}") from None
+    return fill
 
 
-def _checked(text: str, *, spans: bool) -> str:
-    if spans:
-        if text[:1] == "/":
-            raise ValueError("a path that begins with a slash could lead to another host")
-        if any(piece in (".", "..") for piece in text.split("/")):
-            raise ValueError("browsers would resolve its '.' or '..'")
+def _encode_segment(text: str) -> str:
+    # PERF: nothing to check or encode in what is only letters and digits.
+    if text.isalnum() and text.isascii():
         return text
     if not text:
         raise ValueError("it is empty")
@@ -202,23 +151,20 @@ def _checked(text: str, *, spans: bool) -> str:
         raise ValueError("it has a slash, but is one segment of the path: use the converter 'path'")
     if text in (".", ".."):
         raise ValueError("browsers would resolve '.' or '..'")
-    return text
+    return quote(text, _SEGMENT_SAFE)
 
 
-def _label(host: HostPattern, label: Segment, params: Mapping[str, object]) -> str:
-    literal = label.literal
-    if literal is not None:
-        return literal
-    texts = [
-        _format(host, parameter.name, converter, params[parameter.name]).lower()
-        for parameter, converter in zip(label.parameters, label.converters, strict=True)
-    ]
-    try:
-        text = label.compose(texts)
-    except ValueError as error:
-        raise ValueError(f"cannot build {host.template!r}: {error}") from None
+def _encode_rest(text: str) -> str:
+    if text[:1] == "/":
+        raise ValueError("a path that begins with a slash could lead to another host")
+    if any(piece in (".", "..") for piece in text.split("/")):
+        raise ValueError("browsers would resolve its '.' or '..'")
+    return quote(text, _SEGMENT_SAFE + "/")
+
+
+def _check_label(text: str) -> str:
     if not _LABEL(text):
-        raise ValueError(f"cannot build {host.template!r}: {text!r} is no label of a host name: use letters, digits and hyphens")
+        raise ValueError(f"{text!r} is no label of a host name: use letters, digits and hyphens")
     return text
 
 
@@ -245,21 +191,18 @@ def _query_pairs(query: Mapping[str, object]) -> Iterator[str]:
 
 
 def _query_text(name: str, value: object) -> str:
-    if isinstance(value, Enum):
-        value = value.value
-    if isinstance(value, str):
-        return str.__str__(value)
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, int | float | Decimal | UUID):
-        return str(value)
-    if isinstance(value, date | time):
-        return value.isoformat()
-    if isinstance(value, timedelta):
-        return DurationConverter().format(value)
-    raise ValueError(f"the query parameter {name!r} is {value!r}: turn it into text first")
+    plain = value.value if isinstance(value, Enum) else value
+    if isinstance(plain, str):
+        return str.__str__(plain)
+    if isinstance(plain, int) and not isinstance(plain, bool):
+        return int.__repr__(plain)
+    try:
+        return next(converter.format(plain) for converter in FORMATS if isinstance(plain, converter.produces))
+    except (StopIteration, ValueError):
+        raise ValueError(f"the query parameter {name!r} is {value!r}: turn it into text first") from None
 
 
+_Filler: TypeAlias = Callable[[Mapping[str, object]], str]
 _SEGMENT_SAFE = "!$&'()*+,;=:@"  # RFC 3986, section 3.3: pchar
 _QUERY_SAFE = "/:,@"
 _LONGEST_HOST = 253

@@ -33,7 +33,6 @@ class Router(Generic[Endpoints]):
         self.static: Final[dict[str, Endpoints]] = {}
         """The endpoints of the paths without parameters, for a look-up before `match`."""
         self._factory = endpoint_factory
-        self._shapes: dict[str, tuple[Pattern, Endpoints]] = {}
         self._draft: _Node[Endpoints] = _Node(0)
         self._root: _Node[Endpoints] | None = None
         self._splits = 1
@@ -46,32 +45,29 @@ class Router(Generic[Endpoints]):
         The names of parameters do not count, so routes of one shape may name them differently: values come in the pattern's order.
 
         Raises:
-            ValueError: if the pattern is empty or not resolved, or two converters that differ have one name.
+            ValueError: if the pattern is not resolved.
             RuntimeError: after `freeze`.
         """
         if self._root is not None:
             raise RuntimeError("the routes are frozen: register them before the application starts")
-        key = shape(pattern)
-        known = self._shapes.get(key)
-        if known is None:
-            known = self._shapes[key] = (pattern, self._factory())
-            self._plant(pattern, known[1])
-        elif _converters(known[0]) != _converters(pattern):
-            raise ValueError(f"{pattern.template!r} and {known[0].template!r} have converters of one name that differ: rename one")
-        return known[1]
+        literal = pattern.literal
+        if literal is not None:
+            if literal not in self.static:
+                self.static[literal] = self._factory()
+            return self.static[literal]
+        self._splits = max(self._splits, len(pattern.segments) + 1)
+        node = self._draft
+        for segment in pattern.segments:
+            node = node.child(segment)
+        if node.endpoints is None:
+            node.endpoints = self._factory()
+        return node.endpoints
 
     def freeze(self) -> None:
         """Order the branches; from now on paths can be matched, and nothing registered."""
-        if self._root is not None:
-            return
         nodes = [self._draft]
         while nodes:
-            node = nodes.pop()
-            nodes.extend(node.children.values())
-            ordered = sorted(node.drafts, key=lambda draft: draft[0])
-            laters = [*range(2, len(ordered) + 1), 0]
-            node.branches = tuple((kind, read, child, later) for (_, kind, read, _, child), later in zip(ordered, laters, strict=False))
-            nodes.extend(draft[4] for draft in ordered)
+            nodes.extend(nodes.pop().freeze())
         self._root = self._draft
 
     # -- after freeze -------------------------------------------------------------------------------------------------------
@@ -132,8 +128,8 @@ class Router(Generic[Endpoints]):
                         value = read("/".join(segments[position:]))
                     except ValueError:
                         continue
-                    if not skip:
-                        return child.rest, (*values, value)
+                    if not skip and child.endpoints is not None:
+                        return child.endpoints, (*values, value)
                     skip -= 1
                     continue
                 if not text:
@@ -179,93 +175,48 @@ class Router(Generic[Endpoints]):
         other = path[:-1] if path[-1] == "/" else path + "/"
         return None if self.match(other) is None else other
 
-    def shapes(self) -> Iterator[tuple[str, Endpoints]]:
-        """Yield every shape with its endpoints, in the order of registration."""
-        for key, (_, found) in self._shapes.items():
-            yield key, found
-
-    def conflicts(self) -> list[str]:
-        """Return a sentence for each two routes that may match one path and are told apart only by the order of registration."""
-        sentences: list[str] = []
-        nodes = [self._draft]
-        while nodes:
-            node = nodes.pop()
-            nodes.extend(node.children.values())
-            nodes.extend(draft[4] for draft in node.drafts)
-            seen: dict[tuple[int, ...], Segment] = {}
-            for rank, kind, _, segment, _ in node.drafts:
-                earlier = seen.setdefault(rank, segment)
-                if earlier is not segment and kind != _TEXT:
-                    sentences.append(
-                        f"{segment} and {earlier} compete for one place in the path: where both match, {earlier}, the first, wins"
-                    )
-        return sentences
-
-    def _plant(self, pattern: Pattern, found: Endpoints) -> None:
-        literal = pattern.literal
-        if literal is not None:
-            self.static[literal] = found
-            return
-        self._splits = max(self._splits, len(pattern.segments) + 1)
-        node = self._draft
-        for segment in pattern.segments:
-            literal = segment.literal
-            if literal is None:
-                node = node.branch(segment)
-            else:
-                if literal not in node.children:
-                    node.children[literal] = _Node(node.values)
-                node = node.children[literal]
-        if pattern.spans:
-            node.rest = found
-        else:
-            node.endpoints = found
-
 
 def shape(pattern: Pattern) -> str:
     """Return what two patterns that match the same paths have in common: the template with converters in the place of names.
 
     Raises:
-        ValueError: if the pattern is empty or not resolved.
+        ValueError: if the pattern is not resolved.
     """
-    if not pattern.segments:
-        raise ValueError("an empty path is only for joining to a prefix: write '/'")
-    return "".join(f"/{_segment_shape(segment)}" for segment in pattern.segments)
+    parts = [part for segment in pattern.segments for part in ("/", *segment.shape)]
+    return "".join(part if isinstance(part, str) else f"{{{part.name}}}" for part in parts)
 
 
 _TEXT, _VALUE, _VALUES, _REST = range(4)
 _Reader: TypeAlias = Callable[[str], object]
 # Kind, reader, child, and the turn to come back to if there are more branches, else 0.
 _Branch: TypeAlias = "tuple[int, _Reader, _Node[Endpoints], int]"
-# Rank, kind, reader, the segment it was made for, child.
-_Draft: TypeAlias = "tuple[tuple[int, ...], int, _Reader, Segment, _Node[Endpoints]]"
 
 
 class _Node(Generic[Endpoints]):
     """A place in the tree: the children by literal text, and the branches with parameters."""
 
-    __slots__ = ("branches", "children", "drafts", "endpoints", "rest", "values")
-
-    rest: Endpoints
+    __slots__ = ("branches", "children", "drafts", "endpoints", "values")
 
     def __init__(self, values: int) -> None:
         self.endpoints: Endpoints | None = None
         self.children: dict[str, _Node[Endpoints]] = {}
         self.branches: tuple[_Branch[Endpoints], ...] = ()
-        self.drafts: list[_Draft[Endpoints]] = []
+        self.drafts: dict[tuple[str | Converter, ...], tuple[Segment, _Node[Endpoints]]] = {}
         self.values = values  # how many values the path has up to here
 
-    def branch(self, segment: Segment) -> _Node[Endpoints]:
-        """Return the child for a segment with parameters, made if it is new."""
-        key = _segment_shape(segment)
-        for _, _, _, known, child in self.drafts:
-            if _segment_shape(known) == key:
-                if known.converters != segment.converters:
-                    raise ValueError(f"{segment} and {known} have converters of one name that differ: rename one")
-                return child
-        new: _Node[Endpoints] = _Node(self.values + len(segment.converters))
-        self.drafts.append((*_reader(segment), segment, new))
-        return new
+    def child(self, segment: Segment) -> _Node[Endpoints]:
+        """Return the child for a segment, made if it is new."""
+        literal = segment.literal
+        if literal is not None:
+            return self.children.setdefault(literal, _Node(self.values))
+        return self.drafts.setdefault(segment.shape, (segment, _Node(self.values + len(segment.converters))))[1]
+
+    def freeze(self) -> list[_Node[Endpoints]]:
+        """Order the branches, and return all children."""
+        ordered = sorted([(*_reader(segment), child) for segment, child in self.drafts.values()], key=lambda draft: draft[0])
+        laters = [*range(2, len(ordered) + 1), 0]
+        self.branches = tuple((kind, read, child, later) for (_, kind, read, child), later in zip(ordered, laters, strict=False))
+        return [*self.children.values(), *(child for _, child in self.drafts.values())]
 
 
 def _reader(segment: Segment) -> tuple[tuple[int, ...], int, _Reader]:
@@ -276,21 +227,7 @@ def _reader(segment: Segment) -> tuple[tuple[int, ...], int, _Reader]:
         kind = _REST if only.spans else _TEXT if type(only) is TextConverter else _VALUE
         return (1, only.rank), kind, only.parse
     literal = sum(len(part) for part in segment.parts if isinstance(part, str))
-    parsers = [converter.parse for converter in converters]
-
-    def read(text: str) -> list[object]:
-        return [parse(piece) for parse, piece in zip(parsers, segment.split(text), strict=True)]
-
-    return (0, -literal, *(converter.rank for converter in converters)), _VALUES, read
-
-
-def _segment_shape(segment: Segment) -> str:
-    names = iter([converter.name for converter in segment.converters])
-    return "".join(part if isinstance(part, str) else f"{{{next(names)}}}" for part in segment.parts)
-
-
-def _converters(pattern: Pattern) -> list[Converter]:
-    return [converter for segment in pattern.segments for converter in segment.converters]
+    return (0, -literal, *(converter.rank for converter in converters)), _VALUES, segment.reader()
 
 
 _dot_segment: Callable[[str], object] = re.compile(r"/\.{1,2}(?:/|\Z)").search

@@ -14,7 +14,7 @@ from typing import Any
 
 from erlen.errors import ConfigurationError, Mistake
 
-__all__ = ["class_hints", "hints_of", "place_of", "settle"]
+__all__ = ["class_hints", "hints_of", "place_of", "settle", "type_name"]
 
 Names = Mapping[str, object]
 
@@ -40,7 +40,7 @@ def hints_of(function: Callable[..., object], localns: Names | None = None) -> d
             hints[name] = _evaluate(hint, globalns, scope)
         except Exception as error:  # noqa: BLE001 - an annotation is the user's code and may raise anything
             subject = "the return annotation" if name == "return" else f"the annotation of parameter `{name}`"
-            mistakes.append(_mistake(f"{subject} of {_name(plain)}", error, place_of(plain)))
+            mistakes.append(_mistake(f"{subject} of `{type_name(plain)}`", error, place_of(plain)))
     if mistakes:
         raise ConfigurationError(mistakes)
     for hint in hints.values():
@@ -63,7 +63,7 @@ def class_hints(model: object, localns: Names | None = None) -> dict[str, object
             try:
                 hints[name] = _fill(_evaluate_in_class(hint, base, localns), filled.get(base, {}))
             except Exception as error:  # noqa: BLE001 - as above
-                mistakes.append(_mistake(f"the annotation of field `{name}` of {_name(base)}", error, place_of(base)))
+                mistakes.append(_mistake(f"the annotation of field `{name}` of `{type_name(base)}`", error, place_of(base)))
     if mistakes:
         raise ConfigurationError(mistakes)
     return hints
@@ -86,8 +86,13 @@ def settle(annotation: object, localns: Names | None = None) -> None:
         waiting.append(typing.get_origin(part))
         if isinstance(part, list):  # the parameters of a Callable
             waiting.extend(part)
-        if isinstance(part, type) and _is_model(part):
+        if isinstance(part, type) and any(hasattr(part, mark) for mark in _MARKS):
             waiting.extend(hint for base in part.__mro__[:-1] for hint in _settle_class(base, localns))
+
+
+def type_name(target: object) -> str:
+    """Return a type as the developer would write it, or the name of a function, for messages."""
+    return str(target) if typing.get_origin(target) is not None else getattr(target, "__qualname__", None) or str(target)
 
 
 def place_of(target: object) -> str:
@@ -112,19 +117,17 @@ def _settle_class(base: type, localns: Names | None) -> Iterator[object]:
     annotations = _annotations(base)
     for name, hint in annotations.items():
         try:
-            yield _evaluate(hint, dict(vars(base)), _module_names(base))  # as msgspec does it
-        except Exception:  # noqa: BLE001 - as above
-            try:
-                annotations[name] = _evaluate_in_class(hint, base, localns)
-            except Exception:  # noqa: BLE001, S112 - reported when the class is decoded
-                continue
-            yield annotations[name]
+            annotations[name] = _evaluate_in_class(hint, base, localns)
+        except Exception:  # noqa: BLE001, S112 - reported when the class is decoded
+            continue
+        yield annotations[name]
 
 
 def _evaluate_in_class(hint: object, base: type, localns: Names | None) -> object:
-    # A field must not hide the type of the same name (`date: date | None = None`), so the class's own names come last.
+    # A field must not hide the type of the same name (`date: date | None = None`), so the class's own names come last;
+    # nor may a local name of where it is used hide one of its module.
     own = {base.__name__: base, **vars(base), **_type_params(base)}
-    return _evaluate(hint, own, {**_module_names(base), **(localns or {})})
+    return _evaluate(hint, own, {**(localns or {}), **_module_names(base)})
 
 
 def _evaluate(hint: object, globalns: dict[str, object], localns: Names) -> object:
@@ -164,14 +167,13 @@ def _plain(target: Any) -> tuple[Any, dict[str, object]]:
 
 
 def _closure(function: object) -> dict[str, object]:
-    code, cells = getattr(function, "__code__", None), getattr(function, "__closure__", None)
     names = {}
-    if code is not None and cells:
-        for name, cell in zip(code.co_freevars, cells, strict=True):
-            try:
-                names[name] = cell.cell_contents
-            except ValueError:  # not assigned yet
-                continue
+    code = getattr(function, "__code__", None)
+    for name, cell in zip(getattr(code, "co_freevars", ()), getattr(function, "__closure__", None) or (), strict=True):
+        try:
+            names[name] = cell.cell_contents
+        except ValueError:  # not assigned yet
+            continue
     return names
 
 
@@ -207,23 +209,12 @@ def _fill(hint: Any, arguments: Mapping[object, object]) -> object:
     return hint[tuple(arguments.get(param, param) for param in params)] if params else hint
 
 
-def _is_model(cls: type) -> bool:
-    return (
-        any(hasattr(cls, mark) for mark in ("__struct_fields__", "__dataclass_fields__", "__attrs_attrs__"))
-        or (issubclass(cls, dict) and hasattr(cls, "__total__"))
-        or (issubclass(cls, tuple) and hasattr(cls, "_fields"))
-    )
-
-
 def _mistake(subject: str, error: Exception, where: str) -> Mistake:
     if isinstance(error, NameError):
-        return Mistake(
-            f"{subject} needs the name `{error.name}`, which cannot be found",
-            where,
-            f"import or define `{error.name}` at run time, before it is registered (not under `if TYPE_CHECKING:`)",
-        )
+        fix = f"import or define `{error.name}` at run time, before it is registered (not under `if TYPE_CHECKING:`)"
+        return Mistake(f"{subject} needs the name `{error.name}`, which cannot be found", where, fix)
     return Mistake(f"{subject} cannot be evaluated: {error}", where, "write a type there")
 
 
-def _name(target: object) -> str:
-    return f"`{getattr(target, '__qualname__', None) or repr(target)}`"
+_MARKS = ("__struct_fields__", "__dataclass_fields__", "__attrs_attrs__", "__total__", "_fields")
+"""What tells model classes: Struct, dataclass, attrs, TypedDict and NamedTuple."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import datetime
+import math
 import types
 import typing
 from collections import abc
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 from enum import Enum
 from typing import Any, Literal
@@ -16,10 +17,10 @@ import msgspec
 from msgspec import Struct
 
 from erlen.errors import ConfigurationError, Mistake
-from erlen.schema.hints import Names, class_hints, place_of
+from erlen.schema.hints import class_hints, place_of, type_name
 from erlen.types import MISSING
 
-__all__ = ["NOTHINGS", "UNIONS", "Field", "Kind", "constraints_of", "fields_of", "is_model", "kind_of", "members_of", "type_name", "unwrap"]
+__all__ = ["NOTHINGS", "SCALARS", "Field", "Shape", "choices_of", "constraints_of", "fields_of", "kind_of", "members_of", "unwrap"]
 
 Kind = Literal[
     "struct", "dataclass", "typeddict", "attrs", "pydantic", "namedtuple", "scalar", "collection", "mapping", "union", "any", "other"
@@ -28,6 +29,9 @@ Kind = Literal[
 NOTHINGS = (None, types.NoneType, msgspec.UnsetType)
 """The members of a union that stand for no value."""
 UNIONS = (typing.Union, types.UnionType)
+SCALARS: tuple[object, ...] = (UUID, int, Decimal, float, bool)
+SCALARS += (datetime.datetime, datetime.date, datetime.time, datetime.timedelta, bytes, bytearray, str)
+"""What one text can become besides enumerations, literals and IP addresses; the strictest first."""
 
 
 class Field(Struct, frozen=True):
@@ -62,7 +66,7 @@ def kind_of(annotation: object) -> Kind:
         return kinds.pop() if len(members) < 2 else "scalar" if kinds == {"scalar"} else "union"
     if origin is Any or origin is object or isinstance(bare, typing.TypeVar):
         return "any"
-    if origin is Literal or bare in _SCALARS:
+    if origin is Literal or bare in SCALARS or bare in NOTHINGS:
         return "scalar"
     if origin in _COLLECTIONS:
         return "collection"
@@ -71,17 +75,11 @@ def kind_of(annotation: object) -> Kind:
     return _kind_of_class(origin) if isinstance(origin, type) else "other"
 
 
-def is_model(annotation: object) -> bool:
-    """Return whether the annotation is a type with named fields, which a JSON object or a form can fill."""
-    return kind_of(annotation) in ("struct", "dataclass", "typeddict", "attrs", "pydantic")
-
-
-def fields_of(model: object, localns: Names | None = None) -> tuple[Field, ...]:
+def fields_of(model: object) -> tuple[Field, ...]:
     """Return the fields of a model class, or of a generic one with its parameters filled in (`Page[Item]`).
 
     Args:
         model: a `msgspec.Struct`, dataclass, TypedDict, attrs or pydantic class, or a NamedTuple.
-        localns: names that its annotations may use besides those of its module.
 
     Raises:
         ConfigurationError: if an annotation cannot be evaluated.
@@ -92,16 +90,77 @@ def fields_of(model: object, localns: Names | None = None) -> tuple[Field, ...]:
     cls: Any = typing.get_origin(bare) or bare
     if kind == "pydantic":
         return tuple(_pydantic_field(name, info) for name, info in cls.model_fields.items())
-    reader = _READERS.get(kind)
-    if reader is None:
+    if kind not in _FIELDED:
         raise TypeError(f"{type_name(model)} is no model: use a msgspec.Struct, dataclass, TypedDict, attrs or pydantic class")
-    return tuple(_without_qualifier(field) for field in reader(cls, class_hints(bare, localns)))
+    hints = class_hints(bare)
+    if kind == "typeddict":
+        return tuple(Field(name, name, _without_qualifier(hint), _is_required(cls, name, hint)) for name, hint in hints.items())
+    fields = []
+    for name, encoded_name, default in _defaults(cls, kind):
+        factory = default.factory if type(default).__name__ == "Factory" else None
+        required = type(default).__name__ in _ABSENT
+        annotation = _without_qualifier(hints.get(name, Any))
+        fields.append(Field(name, encoded_name, annotation, required, MISSING if required or factory else default, factory))
+    return tuple(fields)
+
+
+class Shape:
+    """A type together with the types of its parts; a type that holds itself is a part of its own parts.
+
+    Attributes:
+        annotation: the type as it was written; `bare` and `cls` are it without what is around it, and without its arguments.
+        kind: see `kind_of`; but every union is a `union`, also one of scalars or with None.
+        config: a Struct's, else None.
+        fields: a model's or NamedTuple's, except pydantic's.
+        parts: the members of a union that stand for a value, the types of the fields, those of a collection's or fixed tuple's items, or
+            those of a mapping's names and values.
+
+    Raises:
+        ConfigurationError: if an annotation within it cannot be evaluated.
+    """
+
+    __slots__ = ("annotation", "bare", "cls", "config", "fields", "kind", "parts")
+
+    def __init__(self, annotation: object, made: dict[object, Shape] | None = None) -> None:
+        made = {} if made is None else made
+        made[annotation] = self
+        self.annotation: Any = annotation
+        self.bare: Any = unwrap(annotation)
+        self.cls: Any = typing.get_origin(self.bare) or self.bare
+        self.kind: Kind = "union" if self.cls in UNIONS else kind_of(self.bare)
+        self.config: Any = getattr(self.cls, "__struct_config__", None)
+        self.fields = fields_of(self.bare) if self.kind in _FIELDED else ()
+        types = [field.annotation for field in self.fields]
+        if self.kind == "union":
+            types = [member for member in members_of(annotation) if member not in NOTHINGS]
+        elif self.kind in ("collection", "mapping"):
+            types = [argument for argument in typing.get_args(self.bare) if argument is not Ellipsis]
+        self.parts: list[Shape] = [made.get(each) or Shape(each, made) for each in types]
+
+    def reachable(self) -> list[Shape]:
+        """Return this and every shape within it, each once."""
+        found = {self: True}
+        waiting = [self]
+        for shape in waiting:
+            new = dict.fromkeys([part for part in shape.parts if part not in found], True)
+            found.update(new)
+            waiting.extend(new)
+        return waiting
+
+    def nesting(self, known: dict[Shape, float] | None = None) -> float:
+        """Return how deep JSON nests at most that becomes such a value; infinity where the type does not say."""
+        known = {} if known is None else known
+        if self not in known:
+            known[self] = math.inf  # what a type within it finds that holds it
+            inner = max([part.nesting(known) for part in self.parts], default=0.0)
+            is_open = self.kind in ("any", "other", "pydantic") or (self.kind in ("collection", "mapping") and not self.parts)
+            known[self] = math.inf if is_open else inner + (self.kind not in ("scalar", "union"))
+        return known[self]
 
 
 def unwrap(annotation: object) -> object:
     """Return the type inside `Annotated`, `NewType`, `type` aliases, `Final`, `Required` and `NotRequired`."""
-    bare, _ = _unwrap(annotation)
-    return bare
+    return _unwrap(annotation)[0]
 
 
 def constraints_of(annotation: object) -> tuple[msgspec.Meta, ...]:
@@ -113,12 +172,8 @@ def constraints_of(annotation: object) -> tuple[msgspec.Meta, ...]:
     _, metadata = _unwrap(annotation)
     for item in metadata:
         if type(item).__module__.partition(".")[0] in ("annotated_types", "pydantic"):
-            raise ConfigurationError(
-                Mistake(
-                    f"{item!r} has no effect on {type_name(annotation)}",
-                    fix="outside pydantic models write constraints as erlen's `Meta(...)`",
-                )
-            )
+            wrong = f"{item!r} has no effect on {type_name(annotation)}"
+            raise ConfigurationError(Mistake(wrong, fix="outside pydantic models write constraints as erlen's `Meta(...)`"))
     return tuple(item for item in metadata if isinstance(item, msgspec.Meta))
 
 
@@ -126,17 +181,16 @@ def members_of(annotation: object) -> tuple[object, ...]:
     """Return the members of a union, those of unions within it included; of anything else, itself."""
     bare = unwrap(annotation)
     if typing.get_origin(bare) in UNIONS:
-        return tuple(inner for member in typing.get_args(bare) for inner in (members_of(member) if _is_union(member) else (member,)))
+        return tuple(inner for member in typing.get_args(bare) for inner in members_of(member))
     return (annotation,)
 
 
-def type_name(annotation: object) -> str:
-    """Return an annotation as the developer would write it, for messages."""
-    return annotation.__qualname__ if isinstance(annotation, type) and typing.get_origin(annotation) is None else str(annotation)
-
-
-def _is_union(annotation: object) -> bool:
-    return typing.get_origin(unwrap(annotation)) in UNIONS
+def choices_of(annotation: object) -> list[tuple[object, object]]:
+    """Return the values of a Literal or Enum, each as JSON has it and as itself; of another type, none."""
+    bare: Any = unwrap(annotation)
+    if typing.get_origin(bare) is Literal:
+        return [(value, value) for value in typing.get_args(bare)]
+    return [(member.value, member) for member in bare] if isinstance(bare, type) and issubclass(bare, Enum) else []
 
 
 def _unwrap(annotation: Any) -> tuple[Any, list[object]]:
@@ -158,11 +212,10 @@ def _unwrap(annotation: Any) -> tuple[Any, list[object]]:
             return (types.NoneType if annotation is None else annotation), metadata
 
 
-def _without_qualifier(field: Field) -> Field:
-    annotation: Any = field.annotation
+def _without_qualifier(annotation: Any) -> object:
     while typing.get_origin(annotation) in _WRAPPERS:
         annotation = annotation.__args__[0]
-    return field if annotation is field.annotation else msgspec.structs.replace(field, annotation=annotation)
+    return annotation
 
 
 def _kind_of_class(cls: type) -> Kind:
@@ -172,13 +225,8 @@ def _kind_of_class(cls: type) -> Kind:
         return "pydantic"
     if hasattr(cls, "__dataclass_fields__"):
         if hasattr(cls, "__pydantic_validator__"):
-            raise ConfigurationError(
-                Mistake(
-                    f"{type_name(cls)} is a pydantic dataclass, whose rules would be lost",
-                    place_of(cls),
-                    "make it a pydantic BaseModel or a Struct",
-                )
-            )
+            wrong = f"{type_name(cls)} is a pydantic dataclass, whose rules would be lost"
+            raise ConfigurationError(Mistake(wrong, place_of(cls), "make it a pydantic BaseModel or a Struct"))
         return "dataclass"
     if hasattr(cls, "__attrs_attrs__"):
         return "attrs"
@@ -189,58 +237,35 @@ def _kind_of_class(cls: type) -> Kind:
     return "scalar" if issubclass(cls, Enum) or cls.__module__ == "ipaddress" else "other"
 
 
-def _struct_fields(cls: Any, hints: dict[str, object]) -> tuple[Field, ...]:
-    # Not `msgspec.structs.fields`: it evaluates the annotations again, and its way.
-    fields = []
-    defaults = (msgspec.NODEFAULT,) * (len(cls.__struct_fields__) - len(cls.__struct_defaults__)) + cls.__struct_defaults__
-    for name, encoded, default in zip(cls.__struct_fields__, cls.__struct_encode_fields__, defaults, strict=True):
-        factory = getattr(default, "factory", None) if type(default).__name__ == "Factory" else None
-        required = default is msgspec.NODEFAULT
-        fields.append(Field(name, encoded, hints[name], required, MISSING if required or factory else default, factory))
-    return tuple(fields)
+def _defaults(cls: Any, kind: Kind) -> Iterator[tuple[str, str, Any]]:
+    """Yield the name, the encoded name and the default of each field: a value, a `Factory`, or what the library has for none."""
+    if kind == "struct":  # not `msgspec.structs.fields`: it evaluates the annotations again, and its way
+        absent = (msgspec.NODEFAULT,) * (len(cls.__struct_fields__) - len(cls.__struct_defaults__))
+        yield from zip(cls.__struct_fields__, cls.__struct_encode_fields__, absent + cls.__struct_defaults__, strict=True)
+    elif kind == "dataclass":
+        import dataclasses
+
+        for field in dataclasses.fields(cls):
+            factory = field.default_factory
+            yield field.name, field.name, field.default if factory is dataclasses.MISSING else Factory(factory)
+    elif kind == "attrs":
+        for attribute in cls.__attrs_attrs__:
+            yield attribute.name, attribute.name, attribute.default
+    else:
+        for name in cls._fields:
+            yield name, name, cls._field_defaults.get(name, msgspec.NODEFAULT)
 
 
-def _dataclass_fields(cls: Any, hints: dict[str, object]) -> tuple[Field, ...]:
-    import dataclasses
+class Factory(Struct):
+    """What makes a default, as msgspec and attrs name it."""
 
-    none = dataclasses.MISSING
-    return tuple(
-        Field(
-            field.name,
-            field.name,
-            hints[field.name],
-            field.default is none and field.default_factory is none,
-            MISSING if field.default is none else field.default,
-            None if field.default_factory is none else field.default_factory,
-        )
-        for field in dataclasses.fields(cls)
-    )
+    factory: Callable[[], object]
 
 
-def _attrs_fields(cls: Any, hints: dict[str, object]) -> tuple[Field, ...]:
-    from attrs import NOTHING
-
-    fields = []
-    for attribute in cls.__attrs_attrs__:
-        factory = getattr(attribute.default, "factory", None)
-        default = MISSING if factory is not None or attribute.default is NOTHING else attribute.default
-        required = attribute.default is NOTHING
-        fields.append(Field(attribute.name, attribute.name, hints.get(attribute.name, attribute.type), required, default, factory))
-    return tuple(fields)
-
-
-def _typeddict_fields(cls: Any, hints: dict[str, object]) -> tuple[Field, ...]:
+def _is_required(cls: Any, name: str, hint: object) -> bool:
     # Under `from __future__ import annotations`, __required_keys__ does not see Required and NotRequired.
-    def required(name: str, hint: object) -> bool:
-        origin = typing.get_origin(hint)
-        return origin is typing.Required or (origin is not typing.NotRequired and name in cls.__required_keys__)
-
-    return tuple(Field(name, name, hint, required(name, hint)) for name, hint in hints.items())
-
-
-def _namedtuple_fields(cls: Any, hints: dict[str, object]) -> tuple[Field, ...]:
-    defaults = cls._field_defaults
-    return tuple(Field(name, name, hints.get(name, Any), name not in defaults, defaults.get(name, MISSING)) for name in cls._fields)
+    origin = typing.get_origin(hint)
+    return origin is typing.Required or (origin is not typing.NotRequired and name in cls.__required_keys__)
 
 
 def _pydantic_field(name: str, info: Any) -> Field:
@@ -250,44 +275,8 @@ def _pydantic_field(name: str, info: Any) -> Field:
     return Field(name, alias or name, info.annotation, required, default, info.default_factory)
 
 
-_READERS: dict[Kind, Callable[[Any, dict[str, object]], tuple[Field, ...]]] = {
-    "struct": _struct_fields,
-    "dataclass": _dataclass_fields,
-    "attrs": _attrs_fields,
-    "typeddict": _typeddict_fields,
-    "namedtuple": _namedtuple_fields,
-}
+_FIELDED = ("struct", "dataclass", "attrs", "typeddict", "namedtuple")
 _WRAPPERS = (typing.Final, typing.Required, typing.NotRequired)
-_SCALARS: frozenset[object] = frozenset(
-    {
-        str,
-        int,
-        float,
-        bool,
-        bytes,
-        bytearray,
-        memoryview,
-        types.NoneType,
-        datetime.datetime,
-        datetime.date,
-        datetime.time,
-        datetime.timedelta,
-        Decimal,
-        UUID,
-        msgspec.UnsetType,
-    }
-)
-_COLLECTIONS: frozenset[object] = frozenset(
-    {
-        list,
-        set,
-        frozenset,
-        tuple,
-        abc.Collection,
-        abc.Sequence,
-        abc.MutableSequence,
-        abc.Set,
-        abc.MutableSet,
-    }
-)
-_MAPPINGS: frozenset[object] = frozenset({dict, abc.Mapping, abc.MutableMapping})
+_ABSENT = (type(msgspec.NODEFAULT).__name__, "_MISSING_TYPE", "_Nothing")
+_COLLECTIONS = (list, set, frozenset, tuple, abc.Collection, abc.Sequence, abc.MutableSequence, abc.Set, abc.MutableSet)
+_MAPPINGS = (dict, abc.Mapping, abc.MutableMapping)

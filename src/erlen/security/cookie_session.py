@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Literal
 
 from erlen.errors import ConfigurationError, ErlenError, Mistake
 from erlen.http.request import Request
 from erlen.http.response import Response
 from erlen.http.session import HttpSession
-from erlen.security.signing import BadSignature, Signer, Verified
+from erlen.security.encryption import is_available
+from erlen.security.signing import BadSignature, Signer
 
 __all__ = ["CookieSessions", "SessionTooLarge", "protect_from_caches"]
 
@@ -35,40 +35,30 @@ class CookieSessions:
     Args:
         signer: None in production without `SECRET_KEY`: then opening a session is an error, and nothing else is.
         name: of the cookie, without prefix.
-        max_age: how long after its last saving a session ends, as a timedelta or in seconds.
+        max_age: how long after its last saving a session ends, in seconds.
         samesite: `lax` keeps the cookie out of cross-site sub-requests, `strict` out of links too; `none` needs TLS, and is `lax`
             without.
         domain: also send it to the sub-domains of this one: they then can set it, too (the prefix becomes `__Secure-`).
-        secure: over TLS only; `auto` when this request came over TLS.
-        encrypt: `auto` encrypts when `cryptography` is installed; True needs it; with False the visitor can read their session.
-            Both forms are read in each case, so that switching signs nobody out.
-
-    Raises:
-        ConfigurationError: if `encrypt` is True and `cryptography` is not installed.
+        encrypt: by default where `cryptography` is installed; with False the visitor can read their session. Both forms are read in
+            each case, so that switching signs nobody out.
     """
-
-    __slots__ = ("_domain", "_encrypt", "_max_age", "_name", "_samesite", "_secure", "_signer")
 
     def __init__(
         self,
         signer: Signer | None,
         *,
         name: str = "session",
-        max_age: timedelta | int = timedelta(days=14),
+        max_age: int = 14 * 24 * 3600,
         samesite: Literal["lax", "strict", "none"] = "lax",
         domain: str | None = None,
-        secure: Literal["auto"] | bool = "auto",
-        encrypt: Literal["auto"] | bool = "auto",
+        encrypt: bool | None = None,
     ) -> None:
         self._signer = signer
         self._name = name
-        self._max_age = int(max_age.total_seconds()) if isinstance(max_age, timedelta) else max_age
+        self._max_age = max_age
         self._samesite: Literal["lax", "strict", "none"] = samesite
         self._domain = domain
-        self._secure: Literal["auto"] | bool = secure
-        self._encrypt: bool | None = None if encrypt == "auto" else encrypt
-        if encrypt is True and signer is not None:
-            _ = signer.encryption
+        self._encrypt = is_available() if encrypt is None else encrypt
 
     def open(self, request: Request) -> HttpSession:
         """Return the session in the request's cookie, or a new one where there is none or it is not genuine.
@@ -78,82 +68,42 @@ class CookieSessions:
         Raises:
             ConfigurationError: without a signer.
         """
-        if self._signer is None:
+        signer = self._signer
+        if signer is None:
             fix = "run `erlen secret` and set SECRET_KEY to what it prints"
             raise ConfigurationError(Mistake("Sessions are signed with SECRET_KEY, and there is none.", fix=fix))
-        secure = request.is_secure if self._secure == "auto" else self._secure
-        name = self._cookie_name(secure)
-        session, made_at = self._read(self._signer, request.cookies.get(name, ""), name)
+        secure = request.is_secure
+        prefix = "" if not secure else "__Host-" if self._domain is None else "__Secure-"
+        name = prefix + self._name
+        session, renew = HttpSession(), False
+        try:
+            verified = signer.verify(request.cookies.get(name, ""), _PURPOSE + name, max_age=self._max_age)
+            session, renew = HttpSession.load(verified.data), verified.age > self._max_age // 2
+        except (BadSignature, ValueError):
+            pass  # There is none, the key was changed, the cookie is old, or someone played with it: all begin anew.
+
+        def save(request: Request, response: Response) -> None:
+            if session.accessed:
+                self._save(session, response, signer, name, secure=secure, renew=renew)
+
         if not request.ignores_cookies:
-
-            def save(request: Request, response: Response) -> None:
-                self._save(session, made_at, response, secure=secure)
-
             request.finish_with(save)
         return session
 
-    def _cookie_name(self, secure: bool) -> str:
-        if not secure:
-            return self._name
-        return ("__Host-" if self._domain is None else "__Secure-") + self._name
-
-    def _read(self, signer: Signer, cookie: str, name: str) -> tuple[HttpSession, int]:
-        if not cookie:
-            return HttpSession(), 0
-        try:
-            verified = self._verify(signer, cookie, name)
-            return HttpSession.load(verified.data), verified.made_at
-        except (BadSignature, ValueError):
-            # Nobody's fault: the key was changed, the cookie is old, or someone played with it. All begin anew.
-            return HttpSession(), 0
-
-    def _verify(self, signer: Signer, cookie: str, name: str) -> Verified:
-        # A signed token has dots, an encrypted one has none.
-        if "." in cookie:
-            return signer.verify(cookie, _PURPOSE + name, max_age=self._max_age)
-        try:
-            encryption = signer.encryption
-        except ConfigurationError:
-            raise BadSignature("the session is encrypted, and `cryptography` is not installed") from None
-        return encryption.decrypt(cookie, _PURPOSE + name, max_age=self._max_age)
-
-    def _encrypts(self) -> bool:
-        if self._encrypt is None:
-            from erlen.security.encryption import is_available
-
-            self._encrypt = is_available()
-        return self._encrypt
-
-    def _save(self, session: HttpSession, made_at: int, response: Response, *, secure: bool) -> None:
-        if session.modified:
-            if not session.is_empty:
-                self._set(session, response, secure=secure)
-            elif not session.new:
-                self._set_cookie(response, "", max_age=0, secure=secure)
-        elif session.accessed and not session.new and self._signer is not None and self._signer.age_of(made_at) > self._max_age // 2:
-            self._set(session, response, secure=secure)
-        elif session.accessed:
+    def _save(self, session: HttpSession, response: Response, signer: Signer, name: str, *, secure: bool, renew: bool) -> None:
+        if not (session.modified or renew) or (session.is_empty and session.new):
             protect_from_caches(response, sets_cookie=False)
-
-    def _set(self, session: HttpSession, response: Response, *, secure: bool) -> None:
-        signer = self._signer
-        if signer is None:
             return
-        name = self._cookie_name(secure)
-        seal = signer.encryption.encrypt if self._encrypts() else signer.sign
-        cookie = seal(session.dump(), _PURPOSE + name)
+        cookie = "" if session.is_empty else signer.sign(session.dump(), _PURPOSE + name, encrypt=self._encrypt)
         if len(name) + len(cookie) > _COOKIE_LIMIT:
             raise SessionTooLarge(
                 f"the session takes {len(name) + len(cookie)} bytes as a cookie, and browsers drop one of more than {_COOKIE_LIMIT}: keep "
                 "less in it (an id instead of an object), or keep sessions on the server with `app.use(Sessions())` from erlen.sessions"
             )
-        self._set_cookie(response, cookie, max_age=self._max_age if session.permanent else None, secure=secure)
-
-    def _set_cookie(self, response: Response, value: str, *, max_age: int | None, secure: bool) -> None:
         response.set_cookie(
-            self._cookie_name(secure),
-            value,
-            max_age=max_age,
+            name,
+            cookie,
+            max_age=0 if not cookie else self._max_age if session.permanent else None,
             domain=self._domain,
             secure=secure,
             httponly=True,

@@ -15,7 +15,7 @@ from hmac import compare_digest
 
 from erlen.errors import Forbidden
 from erlen.http.request import Request
-from erlen.security.origin import Origins, authority_for, parse_origin
+from erlen.security.origin import Origins, authority_for, parse_origin, shown
 
 __all__ = ["CsrfPolicy"]
 
@@ -25,19 +25,15 @@ class CsrfPolicy:
 
     Args:
         trusted_origins: `TRUSTED_ORIGINS`: other origins whose pages may send requests, as `Origins` takes them.
-        header: the request header that may carry the token.
-        field: the form field that may carry it.
 
     Raises:
         ConfigurationError: if an entry is no origin.
     """
 
-    __slots__ = ("_trusted", "field", "header")
+    __slots__ = ("trusted",)
 
-    def __init__(self, trusted_origins: Iterable[str] = (), *, header: str = "X-CSRF-Token", field: str = "csrf_token") -> None:
-        self._trusted = Origins(trusted_origins, setting="TRUSTED_ORIGINS")
-        self.header = header
-        self.field = field
+    def __init__(self, trusted_origins: Iterable[str] = ()) -> None:
+        self.trusted = Origins(trusted_origins, setting="TRUSTED_ORIGINS")
 
     def check(self, request: Request) -> bool:
         """Decide by the headers alone.
@@ -79,15 +75,16 @@ class CsrfPolicy:
         """
         site = request.header("sec-fetch-site")
         origin = request.header("origin")
-        if site is not None:
-            if site in ("same-origin", "none") or (origin is not None and origin in self._trusted):
-                return True
-            raise _refusal(f"Sec-Fetch-Site is {_shown(site)} and Origin is {_shown(origin)}", origin)
-        if origin is None:
+        if site is None and origin is None:
             return False
-        if self._is_own(request, origin) or origin in self._trusted:
+        own = _is_own(request, origin) if site is None else site in ("same-origin", "none")
+        if own or origin in self.trusted:
             return True
-        raise _refusal(f"Origin is {_shown(origin)}, and this site is {_shown(request.scheme + '://' + request.host)}", origin)
+        detail = f"Cross-site request refused: Sec-Fetch-Site is {shown(site)}, Origin is {shown(origin)}, and this site is "
+        detail += shown(f"{request.scheme}://{request.host}") + "."
+        if origin not in (None, "null"):
+            detail += " Add the origin to TRUSTED_ORIGINS if its pages may send requests here."
+        raise Forbidden(detail)
 
     async def verify_token(self, request: Request) -> None:
         """Require the session's token in the header, or in the form field where the body is a form.
@@ -97,14 +94,14 @@ class CsrfPolicy:
         Raises:
             Forbidden: if there is none, or it is not this session's.
         """
-        token = request.header(self.header.lower())
+        token = request.header("x-csrf-token")
         if token is None and request.content_type in _FORMS:
-            field = (await request.form()).get(self.field)
+            field = (await request.form()).get("csrf_token")
             token = field if isinstance(field, str) else None
         if not token:
             raise Forbidden(
                 "CSRF token missing: this client says neither Sec-Fetch-Site nor Origin, but sends cookies. "
-                f"Send the token as the header {self.header} or the form field {self.field!r}; templates write it with csrf_token."
+                "Send the token as the header X-CSRF-Token or the form field 'csrf_token'; templates write it with csrf_token."
             )
         secret = request.session.csrf_secret
         # Both run even where there is no secret, so that the time says nothing.
@@ -122,13 +119,6 @@ class CsrfPolicy:
         secret = session.csrf_secret.encode()
         mask = secrets.token_bytes(len(secret))
         return urlsafe_b64encode(mask + _xor(mask, secret)).decode("ascii").rstrip("=")
-
-    def _is_own(self, request: Request, origin: str) -> bool:
-        parsed = parse_origin(origin)
-        if parsed is None:
-            return False
-        scheme, authority = parsed
-        return scheme in ("https", request.scheme) and authority == authority_for(scheme, request.host)
 
 
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
@@ -154,12 +144,6 @@ def _xor(left: bytes, right: bytes) -> bytes:
     return (int.from_bytes(left, "big") ^ int.from_bytes(right, "big")).to_bytes(len(left), "big")
 
 
-def _shown(value: str | None) -> str:
-    if value is None:
-        return "missing"
-    return ascii(value if len(value) <= 80 else value[:80] + "…")
-
-
-def _refusal(what: str, origin: str | None) -> Forbidden:
-    hint = "" if origin in (None, "null") else " Add the origin to TRUSTED_ORIGINS if its pages may send requests here."
-    return Forbidden(f"Cross-site request refused: {what}.{hint}")
+def _is_own(request: Request, origin: str | None) -> bool:
+    scheme, authority = parse_origin(origin or "") or ("", "")
+    return scheme in ("https", request.scheme) and authority == authority_for(scheme, request.host)

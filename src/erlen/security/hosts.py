@@ -13,46 +13,43 @@ __all__ = ["HostPolicy", "host_name"]
 class HostPolicy:
     """Decides whether a request's host is one of ours, so that no link, redirect or cache key is made from a forged one.
 
+    `localhost`, `*.localhost`, 127.0.0.0/8 and `[::1]` always are: a page elsewhere cannot make a browser send these, not even by
+    DNS rebinding.
+
     Args:
         allowed: `ALLOWED_HOSTS`: names without scheme and port. `example.com` is that host; `*.example.com` its sub-domains;
             `.example.com` both; `*` everything; an address is written as it is, IPv6 with or without brackets.
-        allow_loopback: also answer to `localhost`, `*.localhost`, 127.0.0.0/8 and `[::1]`. A page elsewhere cannot make a browser
-            send these, not even by DNS rebinding.
 
     Raises:
         ConfigurationError: listing every pattern that can never match.
     """
 
-    __slots__ = ("_any", "_names", "_suffixes", "allow_loopback", "known")
+    __slots__ = ("_any", "_names", "_suffixes", "known")
 
     known: set[str]
     """`Host` values accepted so far, as they were sent: `host in policy.known` saves the call of `check`."""
 
-    def __init__(self, allowed: Iterable[str] = (), *, allow_loopback: bool = True) -> None:
-        self.allow_loopback = allow_loopback
+    def __init__(self, allowed: Iterable[str] = ()) -> None:
         self.known = set()
-        self._any = False
-        names: set[str] = set()
-        suffixes: set[str] = set()
+        patterns = [allowed] if isinstance(allowed, str) else list(allowed)
+        self._any = "*" in patterns
+        self._names = {"localhost", "[::1]"}
+        suffixes = {".localhost"}
         mistakes: list[Mistake] = []
-        for pattern in [allowed] if isinstance(allowed, str) else allowed:
-            if pattern == "*":
-                self._any = True
-                continue
+        for pattern in patterns:
             bare = pattern.removeprefix("*." if pattern.startswith("*.") else ".")
             try:
-                name = _pattern_name(bare)
+                name = "" if pattern == "*" else _pattern_name(bare)
             except BadRequest:
                 mistakes.append(Mistake(f"ALLOWED_HOSTS has {pattern!r}, which is no host name.", fix=_advice(pattern)))
                 continue
-            if pattern == bare or pattern.startswith("."):
-                names.add(name)
+            if not pattern.startswith("*"):
+                self._names.add(name)
             if pattern != bare:
                 suffixes.add("." + name)
         if mistakes:
             raise ConfigurationError(mistakes)
-        self._names = frozenset(names)
-        self._suffixes = tuple(sorted(suffixes))
+        self._suffixes = tuple(suffixes)
 
     def check(self, host: str) -> None:
         """Pass a host that is allowed, and remember it.
@@ -64,16 +61,12 @@ class HostPolicy:
             BadRequest: if it is not allowed, missing, or no host at all (RFC 9112, section 3.2).
         """
         name = host_name(host)
-        if not self.allows(name):
+        if not (self._any or name in self._names or name.endswith(self._suffixes) or _is_ipv4_loopback(name)):
             raise BadRequest(f"Host {name!r} is not allowed. Add it to ALLOWED_HOSTS if this site is meant to answer to it.")
         # An allowed wildcard lets a client invent names without end; emptying the set bounds it, and the names in use come back.
         if len(self.known) >= _KNOWN_LIMIT:
             self.known.clear()
         self.known.add(host)
-
-    def allows(self, name: str) -> bool:
-        """Return whether a name, as `host_name` gives it, is allowed."""
-        return self._any or name in self._names or name.endswith(self._suffixes) or (self.allow_loopback and _is_loopback(name))
 
 
 def host_name(host: str) -> str:
@@ -94,7 +87,12 @@ def host_name(host: str) -> str:
     if port is not None and not 0 < int(port) < 65536:
         raise _malformed(host)
     if name[0] == "[":
-        return _ipv6_name(name, host)
+        from ipaddress import IPv6Address
+
+        try:
+            return f"[{IPv6Address(name[1:-1])}]"
+        except ValueError:
+            raise _malformed(host) from None
     name = name.removesuffix(".")
     if len(name) > 253:
         raise _malformed(host)
@@ -113,21 +111,9 @@ _LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
 _HOST = re.compile(rf"({_LABEL}(?:\.{_LABEL})*\.?|\[[0-9A-Fa-f:.]{{2,45}}\])(?::([0-9]{{1,5}}))?", re.ASCII).fullmatch
 
 
-def _ipv6_name(name: str, host: str) -> str:
-    from ipaddress import IPv6Address
-
-    try:
-        address = IPv6Address(name[1:-1])
-    except ValueError:
-        raise _malformed(host) from None
-    return f"[{address}]"
-
-
-def _is_loopback(name: str) -> bool:
+def _is_ipv4_loopback(name: str) -> bool:
     # A name whose last label is a number is dotted IPv4: `host_name` refused every other.
-    if name.startswith("127."):
-        return name[name.rfind(".") + 1 :].isdigit()
-    return name in ("localhost", "[::1]") or name.endswith(".localhost")
+    return name.startswith("127.") and name[name.rfind(".") + 1 :].isdigit()
 
 
 def _malformed(host: str) -> BadRequest:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from erlen.errors import ConfigurationError, Mistake
 
-__all__ = ["Origins", "authority_for", "parse_origin"]
+__all__ = ["Origins", "authority_for", "parse_origin", "shown"]
 
 
 class Origins:
@@ -25,8 +25,8 @@ class Origins:
     __slots__ = ("_exact", "_wildcards")
 
     def __init__(self, origins: Iterable[str], *, setting: str) -> None:
-        exact: set[str] = set()
-        wildcards: set[tuple[str, str]] = set()
+        self._exact: set[tuple[str, str]] = set()
+        self._wildcards: set[tuple[str, str]] = set()
         mistakes: list[Mistake] = []
         for text in [origins] if isinstance(origins, str) else origins:
             scheme, _, authority = text.partition("://")
@@ -34,27 +34,18 @@ class Origins:
             if parsed is None:
                 mistakes.append(Mistake(f"{setting} has {text!r}, which is no origin.", fix=_advice(text)))
             elif authority.startswith("*."):
-                wildcards.add((parsed[0], "." + parsed[1]))
+                self._wildcards.add((parsed[0], "." + parsed[1]))
             else:
-                exact.add("://".join(parsed))
+                self._exact.add(parsed)
         if mistakes:
             raise ConfigurationError(mistakes)
-        self._exact = frozenset(exact)
-        self._wildcards = tuple(sorted(wildcards))
 
-    def __contains__(self, origin: object) -> bool:
-        if not isinstance(origin, str):
-            return False
-        parsed = parse_origin(origin)
+    def __contains__(self, origin: str | None) -> bool:
+        parsed = parse_origin(origin or "")
         if parsed is None:
             return False
         scheme, authority = parsed
-        if f"{scheme}://{authority}" in self._exact:
-            return True
-        return any(scheme == its_scheme and authority.endswith(suffix) for its_scheme, suffix in self._wildcards)
-
-    def __bool__(self) -> bool:
-        return bool(self._exact or self._wildcards)
+        return parsed in self._exact or any(scheme == its and authority.endswith(suffix) for its, suffix in self._wildcards)
 
 
 def parse_origin(text: str) -> tuple[str, str] | None:
@@ -74,6 +65,11 @@ def authority_for(scheme: str, host: str) -> str:
     port = _PORTS.get(scheme)
     host = host.lower()
     return host if port is None else host.removesuffix(port)
+
+
+def shown(value: str | None) -> str:
+    """Return what a client sent, as a message or log may show it: short, quoted and in ASCII."""
+    return "missing" if value is None else ascii(value if len(value) <= 80 else value[:80] + "…")
 
 
 _LIMIT = 300

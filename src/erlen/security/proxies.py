@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import TYPE_CHECKING, Literal
 
 from erlen.errors import ConfigurationError, Mistake
@@ -36,27 +37,23 @@ class Proxies:
         ConfigurationError: listing every entry that is no address or network.
     """
 
-    __slots__ = ("_any", "_header", "_networks", "_nodes", "_unix", "enabled")
+    __slots__ = ("_any", "_header", "_networks", "_node", "_unix", "enabled")
 
     def __init__(self, trusted: Iterable[str] = (), *, header: Literal["x-forwarded", "forwarded"] = "x-forwarded") -> None:
+        entries = [trusted] if isinstance(trusted, str) else list(trusted)
+        self._any = "*" in entries
+        self._unix = "unix" in entries
         self._header = header
-        self._networks: list[IPv4Network | IPv6Network] = []
-        self._any = self._unix = False
-        self._nodes: dict[str, tuple[str, bool] | None] = {}
         mistakes: list[Mistake] = []
-        for entry in [trusted] if isinstance(trusted, str) else trusted:
-            if entry == "*":
-                self._any = True
-            elif entry == "unix":
-                self._unix = True
-            else:
-                self._add_network(entry, mistakes)
+        self._networks = [network for entry in entries if entry not in ("*", "unix") for network in _read_network(entry, mistakes)]
         if header not in ("x-forwarded", "forwarded"):
             mistakes.append(Mistake(f"The proxies' header cannot be {header!r}.", fix="write 'x-forwarded' or 'forwarded'"))
         if mistakes:
             raise ConfigurationError(mistakes)
-        self.enabled: bool = self._any or self._unix or bool(self._networks)
+        self.enabled: bool = bool(entries)
         """Whether any proxy is trusted. Where it is false, the connection's own values may be used directly."""
+        # PERF: parsing takes some 3 us, and the same few proxies come again and again. Bounded, as clients choose text.
+        self._node = lru_cache(1024)(self._read_node)
 
     def client(self, request: Request) -> str:
         """Return the client's address: the first from the right that is no trusted proxy; empty on an untrusted Unix socket."""
@@ -72,8 +69,7 @@ class Proxies:
 
     def prefix(self, request: Request) -> str:
         """Return the path that the proxy takes off, from `X-Forwarded-Prefix`, without a slash at its end; usually empty."""
-        # RFC 7239 has no parameter for it, and reading the other family's would mix them.
-        prefix = self._said(request, "prefix").rstrip("/") if self._header == "x-forwarded" else ""
+        prefix = self._said(request, "prefix").rstrip("/")
         return prefix if _PREFIX(prefix) else ""
 
     def request_id(self, request: Request) -> str | None:
@@ -85,10 +81,8 @@ class Proxies:
 
     def trusts(self, peer: str) -> bool:
         """Return whether a connection from this address (empty: a Unix socket) is one of a trusted proxy."""
-        if self._any:
-            return True
-        if not peer:
-            return self._unix
+        if self._any or not peer:
+            return self._any or self._unix
         node = self._node(peer)
         return node is not None and node[1]
 
@@ -98,8 +92,8 @@ class Proxies:
         if not self.enabled or not self.trusts(address):
             return address, 0
         hops = 1
-        for text in reversed(self._addresses(request)):
-            node = self._node(text)
+        for text in reversed(self._values(request, "for")):
+            node = self._node(text[: _NODE_LIMIT + 1])
             if node is None:
                 break
             address, trusted = node
@@ -108,60 +102,31 @@ class Proxies:
             hops += 1
         return address, hops
 
-    def _addresses(self, request: Request) -> list[str]:
-        if self._header == "forwarded":
-            return [element.get("for", "") for element in _forwarded(request)]
-        return _listed(request, "x-forwarded-for")
-
     def _said(self, request: Request, what: Literal["proto", "host", "prefix"]) -> str:
         """Return what the outermost trusted proxy says, or empty."""
-        if not self.enabled:
-            return ""
-        if self._header == "forwarded":
-            if request.header("forwarded") is None:
-                return ""
-            hops = self._walk(request)[1]
-            if not hops:
-                return ""
-            return next((element[what] for element in _forwarded(request)[-hops:] if what in element), "")
-        values = _listed(request, "x-forwarded-" + what)
-        if not values:
-            return ""
-        hops = self._walk(request)[1]
+        values = self._values(request, what) if self.enabled else []
+        hops = self._walk(request)[1] if values else 0
         # Some proxies append here too, others overwrite; counting from the right never reaches what the client itself sent.
-        return values[-min(hops, len(values))] if hops else ""
+        return next((value for value in values[-hops:] if value), "") if hops else ""
 
-    def _node(self, text: str) -> tuple[str, bool] | None:
+    def _values(self, request: Request, what: Literal["for", "proto", "host", "prefix"]) -> list[str]:
+        """Return what each proxy says, the nearest last, however many lines it came in: some proxies add a line of their own."""
+        name = "forwarded" if self._header == "forwarded" else "x-forwarded-" + what
+        if request.header(name) is None:
+            return []
+        lines = request.headers.getlist(name)
+        if name == "forwarded":
+            return [element.get(what, "") for line in lines for element in _parse_forwarded(line)][-_HOPS_LIMIT:]
+        return [entry.strip() for entry in ",".join(lines).rsplit(",", _HOPS_LIMIT)[-_HOPS_LIMIT:]]
+
+    def _read_node(self, text: str) -> tuple[str, bool] | None:
         """Return an address in its usual spelling and whether it is trusted; None for what is no address."""
-        try:
-            return self._nodes[text]
-        except KeyError:
-            pass
         address = _parse_address(text)
-        node = None if address is None else (str(address), any(address in network for network in self._networks))
-        if len(text) <= _NODE_LIMIT:
-            # PERF: parsing takes some 3 us, and the same few proxies come again and again. Emptied when full, as clients choose text.
-            if len(self._nodes) >= _NODES_LIMIT:
-                self._nodes.clear()
-            self._nodes[text] = node
-        return node
-
-    def _add_network(self, entry: str, mistakes: list[Mistake]) -> None:
-        from ipaddress import ip_network
-
-        try:
-            self._networks.append(ip_network(entry))
-        except ValueError:
-            try:
-                fix = f"write '{ip_network(entry, strict=False)}'"
-            except ValueError:
-                fix = "write an address, a network such as '10.0.0.0/8', 'unix' or '*'"
-            mistakes.append(Mistake(f"TRUSTED_PROXIES has {entry!r}, which is no address or network.", fix=fix))
+        return None if address is None else (str(address), any(address in network for network in self._networks))
 
 
 _HOPS_LIMIT = 32
 _NODE_LIMIT = 64
-_NODES_LIMIT = 1024
 _SCHEMES = {"http": "http", "https": "https", "ws": "http", "wss": "https"}
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}").fullmatch
 # One slash before each segment, so that it never starts a network-path reference (`//evil.com`), and no dot segments.
@@ -170,36 +135,32 @@ _PREFIX = re.compile(r"(?:/(?!\.{1,2}(?:/|$))[A-Za-z0-9._~!$&'()*+,;=:@-]+)+").f
 _PAIR = re.compile(r'[ \t]*([!#$%&\'*+\-.^_`|~0-9A-Za-z]+)=([^\s",;=\\]+|"(?:[^"\\]|\\.)*")[ \t]*([;,]|$)').match
 
 
-def _listed(request: Request, name: str) -> list[str]:
-    """Return the last entries of a list field, however many lines it came in: some proxies add a line of their own."""
-    if request.header(name) is None:
+def _read_network(entry: str, mistakes: list[Mistake]) -> list[IPv4Network | IPv6Network]:
+    from ipaddress import ip_network
+
+    try:
+        return [ip_network(entry)]
+    except ValueError:
+        try:
+            fix = f"write '{ip_network(entry, strict=False)}'"
+        except ValueError:
+            fix = "write an address, a network such as '10.0.0.0/8', 'unix' or '*'"
+        mistakes.append(Mistake(f"TRUSTED_PROXIES has {entry!r}, which is no address or network.", fix=fix))
         return []
-    text = ",".join(request.headers.getlist(name))
-    return [entry.strip() for entry in text.rsplit(",", _HOPS_LIMIT)[-_HOPS_LIMIT:]]
 
 
-def _forwarded(request: Request) -> list[dict[str, str]]:
-    """Return the last elements of `Forwarded`, each as a map; a malformed line counts as one empty element, which ends the walk."""
-    elements: list[dict[str, str]] = []
-    for line in request.headers.getlist("forwarded"):
-        elements += _parse_forwarded(line) or [{}]
-    return elements[-_HOPS_LIMIT:]
-
-
-def _parse_forwarded(line: str) -> list[dict[str, str]] | None:
+def _parse_forwarded(line: str) -> list[dict[str, str]]:
+    """Return the elements of a `Forwarded` line; a malformed one counts as one empty element, which ends the walk."""
     # A client could open a quote and swallow what the proxy appends to its line; the quotes then do not pair up, and none of it counts.
     elements: list[dict[str, str]] = [{}]
     position = 0
     while True:
         match = _PAIR(line, position)
-        if match is None:
-            return None
-        name, value, end = match[1].lower(), match[2], match[3]
-        if value[0] == '"':
-            value = re.sub(r"\\(.)", r"\1", value[1:-1])
-        if name in elements[-1]:
-            return None
-        elements[-1][name] = value
+        name = match[1].lower() if match is not None else ""
+        if match is None or name in elements[-1]:
+            return [{}]
+        value, end = match[2], match[3]
+        elements[-1][name] = re.sub(r"\\(.)", r"\1", value[1:-1]) if value[0] == '"' else value
         if not end:
             return elements
         if end == ",":

@@ -1,4 +1,4 @@
-"""Signed values: text that a client may hold and read but not change (HMAC-SHA256, RFC 2104, through itsdangerous)."""
+"""Signed values: text that a client may hold but not change (HMAC-SHA256, RFC 2104, through itsdangerous)."""
 
 from __future__ import annotations
 
@@ -15,13 +15,12 @@ import msgspec
 from msgspec import Struct
 
 from erlen.errors import ConfigurationError, ErlenError, Mistake
+from erlen.security.encryption import seal, unseal
 
 if TYPE_CHECKING:
     from itsdangerous import Signer as Engine
 
-    from erlen.security.encryption import Encryption
-
-__all__ = ["BadSignature", "SignatureExpired", "Signer", "Verified", "check_keys", "random_key", "too_old"]
+__all__ = ["BadSignature", "SignatureExpired", "Signer", "Verified", "random_key"]
 
 
 class BadSignature(ErlenError):
@@ -33,37 +32,46 @@ class SignatureExpired(BadSignature):
 
 
 class Verified(Struct, frozen=True):
-    """What a genuine token holds. `made_at` is in seconds since 1970."""
+    """What a genuine token holds. `made_at` is in seconds since 1970, `age` in seconds."""
 
     data: bytes
     made_at: int
+    age: int
 
 
 class Signer:
     """Makes tokens and takes them back.
 
     A token is for one purpose (`"password-reset"`): one that was made for another is refused, even where one purpose's name
-    begins like the other's. Its content is readable by whoever holds it; `encryption` hides it.
+    begins like the other's. Its content is readable by whoever holds it, unless it is encrypted.
 
     Args:
-        keys: `SECRET_KEY`, then the former ones, newest first: the first signs, all verify.
+        keys: `SECRET_KEY`, then the former ones, newest first: the first signs and encrypts, all verify.
         debug: allow weak keys.
         clock: the time in seconds since 1970.
 
     Raises:
         ConfigurationError: without a key, or with one of under 32 characters or under 8 different ones (`random_key` makes a good
-            one).
+            one). The keys never appear in a message.
     """
 
-    __slots__ = ("_clock", "_encryption", "_engines", "_keys")
+    __slots__ = ("_clock", "_engines", "_keys")
 
     def __init__(self, keys: Sequence[str], *, debug: bool = False, clock: Callable[[], float] = time.time) -> None:
-        self._keys = check_keys(keys, debug=debug)
+        self._keys = (keys,) if isinstance(keys, str) else tuple(keys)
         self._clock = clock
         self._engines: dict[str, Engine] = {}
-        self._encryption: Encryption | None = None
+        mistakes = [] if self._keys and all(self._keys) else [Mistake("SECRET_KEY is empty.", fix=_FIX)]
+        for position, key in enumerate(() if debug or mistakes else self._keys):
+            name = f"Former secret key number {position}" if position else "SECRET_KEY"
+            if len(key) < _KEY_LENGTH:
+                mistakes.append(Mistake(f"{name} has {len(key)} characters; {_KEY_LENGTH} are needed to withstand guessing.", fix=_FIX))
+            elif len(set(key)) < _KEY_VARIETY:
+                mistakes.append(Mistake(f"{name} repeats {len(set(key))} characters, which is not random.", fix=_FIX))
+        if mistakes:
+            raise ConfigurationError(mistakes)
 
-    def dumps(self, value: object, purpose: str, *, compress: bool = False) -> str:
+    def dumps(self, value: object, purpose: str, *, compress: bool = False, encrypt: bool = False) -> str:
         """Sign a value.
 
         Args:
@@ -71,17 +79,19 @@ class Signer:
             purpose: what the token is for.
             compress: shorten it where that helps. Never where it holds a secret beside what a client chose: its length would tell
                 (CRIME).
+            encrypt: hide it too (AES-256-GCM); needs `cryptography`.
 
         Returns:
             A token of URL-safe characters.
 
         Raises:
-            TypeError: if the value cannot be JSON; ValueError: if it is too large.
+            TypeError: if the value cannot be JSON; ValueError: if it is too large, or the purpose empty.
+            ConfigurationError: if `cryptography` is needed and not installed.
         """
-        return self.sign(msgspec.json.encode(value), purpose, compress=compress)
+        return self.sign(msgspec.json.encode(value), purpose, compress=compress, encrypt=encrypt)
 
     def loads(self, token: str, purpose: str, *, max_age: timedelta | int | None = None) -> Any:
-        """Return the value of a token as JSON gives it back.
+        """Return the value of a token, encrypted or not, as JSON gives it back.
 
         Args:
             token: from `dumps`.
@@ -97,59 +107,51 @@ class Signer:
         except msgspec.DecodeError:
             raise BadSignature("the token holds no JSON: it was made by `sign`, so read it with `verify`") from None
 
-    def sign(self, data: bytes, purpose: str, *, compress: bool = False) -> str:
+    def sign(self, data: bytes, purpose: str, *, compress: bool = False, encrypt: bool = False) -> str:
         """Sign bytes; see `dumps`."""
         if len(data) > _SIZE_LIMIT:
             raise ValueError(f"a token holds at most {_SIZE_LIMIT} bytes, not {len(data)}: keep the data on the server and sign its id")
-        body = _PLAIN + data
-        if compress:
-            shorter = zlib.compress(data)
-            if len(shorter) < len(data):
-                body = _COMPRESSED + shorter
-        text = urlsafe_b64encode(body).rstrip(b"=") + b".%x" % int(self._clock())
-        return self._engine(purpose).sign(text).decode("ascii")
+        if not purpose:
+            raise ValueError("a token needs a purpose: name what it is for, such as 'password-reset'")
+        shorter = zlib.compress(data) if compress else data
+        body = _COMPRESSED + shorter if len(shorter) < len(data) else _PLAIN + data
+        made_at = int(self._clock())
+        if encrypt:
+            return seal(self._keys[0], purpose, body, made_at)
+        return self._engine(purpose).sign(urlsafe_b64encode(body).rstrip(b"=") + b".%x" % made_at).decode("ascii")
 
     def verify(self, token: str, purpose: str, *, max_age: timedelta | int | None = None) -> Verified:
         """Return the bytes that were signed, and when; see `loads`."""
+        opened = None
+        if token.isascii() and len(token) <= _TOKEN_LIMIT:
+            # A signed token has dots, an encrypted one has none.
+            opened = self._unsign(token, purpose) if "." in token else unseal(self._keys, purpose, token)
+        if opened is None:
+            raise BadSignature("the token was changed, or is for something else")
+        body, made_at = opened
+        age = int(self._clock()) - made_at
+        if max_age is not None:
+            seconds = max_age.total_seconds() if isinstance(max_age, timedelta) else max_age
+            if not -_CLOCK_SKEW <= age <= seconds:
+                raise SignatureExpired(f"the token is older than {int(seconds)} seconds")
+        return Verified(_unpack(body), made_at, age)
+
+    def _unsign(self, token: str, purpose: str) -> tuple[bytes, int] | None:
         from itsdangerous import BadSignature as EngineRefusal
 
-        if not token.isascii() or len(token) > _TOKEN_LIMIT:
-            raise BadSignature("the token was changed, or is for something else")
         try:
             text = self._engine(purpose).unsign(token)
         except EngineRefusal:
-            raise BadSignature("the token was changed, or is for something else") from None
+            return None
         # From here on it is our own work.
         body, _, made_at = text.rpartition(b".")
-        verified = Verified(_unpack(urlsafe_b64decode(body + b"=" * (-len(body) % 4))), int(made_at, 16))
-        if too_old(verified.made_at, max_age, self._clock()):
-            raise SignatureExpired(f"the token is older than {max_age if isinstance(max_age, timedelta) else f'{max_age} seconds'}")
-        return verified
-
-    def age_of(self, made_at: int) -> int:
-        """Return how many seconds ago that was."""
-        return int(self._clock()) - made_at
-
-    @property
-    def encryption(self) -> Encryption:
-        """Encryption with the same keys.
-
-        Raises:
-            ConfigurationError: if `cryptography` is not installed.
-        """
-        if self._encryption is None:
-            from erlen.security.encryption import Encryption
-
-            self._encryption = Encryption(self._keys, debug=True, clock=self._clock)
-        return self._encryption
+        return urlsafe_b64decode(body + b"=" * (-len(body) % 4)), int(made_at, 16)
 
     def _engine(self, purpose: str) -> Engine:
         engine = self._engines.get(purpose)
         if engine is None:
             from itsdangerous import Signer as Engine
 
-            if not purpose:
-                raise ValueError("a token needs a purpose: name what it is for, such as 'password-reset'")
             # The purpose stands whole at the end of the salt, so no two purposes share one (CVE-2026-6873).
             salt = b"erlen.signing.1:" + purpose.encode()
             engine = Engine([*reversed(self._keys)], salt, b".", key_derivation="hmac", digest_method=hashlib.sha256)
@@ -166,36 +168,6 @@ class Signer:
 def random_key() -> str:
     """Return a new key for `SECRET_KEY`: 64 URL-safe characters, 384 random bits."""
     return secrets.token_urlsafe(48)
-
-
-def check_keys(keys: Sequence[str], *, debug: bool) -> tuple[str, ...]:
-    """Return the keys when they are strong enough, or when `debug` allows weak ones. They never appear in a message.
-
-    Raises:
-        ConfigurationError: listing those that are not.
-    """
-    if isinstance(keys, str):
-        keys = (keys,)
-    if not keys or not all(keys):
-        raise ConfigurationError(Mistake("SECRET_KEY is empty.", fix=_FIX))
-    mistakes: list[Mistake] = []
-    for position, key in enumerate(() if debug else keys):
-        name = "SECRET_KEY" if position == 0 else f"Former secret key number {position}"
-        if len(key) < _KEY_LENGTH:
-            mistakes.append(Mistake(f"{name} has {len(key)} characters; {_KEY_LENGTH} are needed to withstand guessing.", fix=_FIX))
-        elif len(set(key)) < _KEY_VARIETY:
-            mistakes.append(Mistake(f"{name} repeats {len(set(key))} characters, which is not random.", fix=_FIX))
-    if mistakes:
-        raise ConfigurationError(mistakes)
-    return tuple(keys)
-
-
-def too_old(made_at: int, max_age: timedelta | int | None, now: float) -> bool:
-    """Return whether a token of that time (seconds since 1970) is over its age, or from further ahead than clocks differ."""
-    if max_age is None:
-        return False
-    seconds = max_age.total_seconds() if isinstance(max_age, timedelta) else max_age
-    return not -_CLOCK_SKEW <= int(now) - made_at <= seconds
 
 
 _FIX = "run `erlen secret` to make one"

@@ -116,7 +116,14 @@ def serve(
         workers_kill_timeout=kill_timeout,
         **settings,
     )
-    server.serve(target_loader=partial(load, target, door, str(folder or Path.cwd())), wrap_loader=False)
+    server.serve(target_loader=partial(_load, target, door, str(folder or Path.cwd())), wrap_loader=False)
+
+
+def _load(target: str | None, door: Door, folder: str) -> object:
+    # A forked worker inherits the main process's handlers, which only set a flag: until granian sets the worker's own, a SIGTERM
+    # would be lost and the main process wait in vain. There is nothing to finish yet, so it may end the worker.
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    return load(target, door, folder)
 
 
 def _tell(workers: list[Any]) -> None:

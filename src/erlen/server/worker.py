@@ -26,7 +26,8 @@ def load(spec: str | None, door: Door, folder: str) -> object:
         folder: where the application was started.
     """
     app = load_app(spec, folder=folder)
-    site = getattr(app, "site", None)
+    # Asked of the class: an AttributeError while the site is frozen must not pass for its absence.
+    site = app.site if hasattr(type(app), "site") else None  # type: ignore[attr-defined]
     if site is None:
         return app
     if door == "wsgi" and hasattr(signal, "SIGUSR1"):

@@ -27,7 +27,16 @@ _HOME = {
     "TestResponse": "erlen.testing.response",
 }
 
-__all__ = [*sorted(_HOME)]  # pyright: ignore[reportUnsupportedDunderAll]
+__all__ = [
+    "AsyncClient",
+    "AsyncStreamedResponse",
+    "Client",
+    "CookieJar",
+    "RequestFactory",
+    "ServerEvent",
+    "StreamedResponse",
+    "TestResponse",
+]
 
 
 def __getattr__(name: str) -> object:

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
-from erlen.doors.asgi import Message, Scope
 from erlen.app.site import Site
+from erlen.doors.asgi import Message, Scope
 from erlen.testing.exchange import Exchange
 from erlen.testing.outgoing import Outgoing
 

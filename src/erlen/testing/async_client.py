@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import AbstractContextManager, asynccontextmanager
 from functools import partial
 from types import TracebackType
-from typing import Any, Unpack
+from typing import Any, Self, Unpack
 
 from erlen.app.application import App
 from erlen.app.door import Door
@@ -109,7 +109,7 @@ class AsyncClient:
         return await self.request("DELETE", path, **options)
 
     @asynccontextmanager
-    async def stream(self, method: str, path: str, **options: Unpack[RequestOptions]) -> AsyncIterator[AsyncStreamedResponse]:
+    async def stream(self, method: str, path: str, **options: Unpack[RequestOptions]) -> AsyncGenerator[AsyncStreamedResponse]:
         """Send a request and read its response while it is made; as `Client.stream`."""
         exchange, history = await self._connection.begin(method, path, options)
         try:
@@ -122,7 +122,7 @@ class AsyncClient:
         """Stop the site. A second call does nothing."""
         await self._connection.close()
 
-    async def __aenter__(self) -> AsyncClient:
+    async def __aenter__(self) -> Self:
         await self._connection.open()
         return self
 

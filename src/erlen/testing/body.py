@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterable, Mapping
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
 from erlen.http.media import guess_media_type
 
@@ -22,9 +22,8 @@ def pairs_of(fields: Fields) -> list[tuple[str, str]]:
     """Return fields as pairs of text: True is `true`, False `false`, None is left out, a list or tuple repeats its name."""
     pairs: list[tuple[str, str]] = []
     for name, value in fields.items() if isinstance(fields, Mapping) else fields:
-        for item in value if isinstance(value, (list, tuple)) else (value,):
-            if item is not None:
-                pairs.append((str(name), str(item).lower() if isinstance(item, bool) else str(item)))
+        items = value if isinstance(value, (list, tuple)) else (value,)
+        pairs += [(str(name), str(item).lower() if isinstance(item, bool) else str(item)) for item in items if item is not None]
     return pairs
 
 
@@ -59,7 +58,7 @@ def encode_multipart(fields: Fields, files: Files) -> tuple[bytes, str]:
 def _file(field: str, file: File) -> tuple[str, bytes, str]:
     if isinstance(file, bytes):
         return field, file, guess_media_type(field)
-    if not isinstance(file, tuple) or not 2 <= len(file) <= 3:  # pyright: ignore[reportUnnecessaryIsInstance]  # unchecked callers
+    if not isinstance(cast("object", file), tuple):
         raise TypeError(f"a file is bytes, (name, content) or (name, content, media type), not {type(file).__name__}")
     content = file[1].encode() if isinstance(file[1], str) else file[1]
     return file[0], content, file[2] if len(file) == 3 else guess_media_type(file[0])

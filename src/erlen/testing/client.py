@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from types import TracebackType
-from typing import Any, Unpack
+from typing import Any, Self, Unpack
 
 from erlen.app.application import App
 from erlen.app.door import Door
@@ -134,7 +134,7 @@ class Client:
         return self.request("DELETE", path, **options)
 
     @contextmanager
-    def stream(self, method: str, path: str, **options: Unpack[RequestOptions]) -> Iterator[StreamedResponse]:
+    def stream(self, method: str, path: str, **options: Unpack[RequestOptions]) -> Generator[StreamedResponse]:
         """Send a request and read its response while it is made: `with client.stream("GET", "/events") as response:`.
 
         The end of the block disconnects, and waits until the application has noticed.
@@ -151,12 +151,14 @@ class Client:
 
     def close(self) -> None:
         """Stop the site and end the client's thread. A second call does nothing."""
+        if self._loop.ended:
+            return
         try:
             self._loop.run(self._connection.close())
         finally:
             self._loop.close()
 
-    def __enter__(self) -> Client:
+    def __enter__(self) -> Self:
         try:
             self._loop.run(self._connection.open())
         except BaseException:

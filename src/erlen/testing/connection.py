@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from asyncio import CancelledError, Event, Future, Lock, Task, create_task, get_running_loop
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from msgspec.structs import replace
 
 from erlen.app.application import App
 from erlen.app.door import Door, choose_door
@@ -14,11 +16,10 @@ from erlen.doors.pool import ThreadPool
 from erlen.errors import ErlenError
 from erlen.http.headers import Headers
 from erlen.http.session import HttpSession
-from erlen.http.url import URL
 from erlen.testing.cookies import CookieJar, cookie_field
 from erlen.testing.exchange import Exchange, note_failure
 from erlen.testing.factory import FactoryRequest, finish
-from erlen.testing.outgoing import Outgoing, RequestHeaders, RequestOptions, prepare, read_base, redirected
+from erlen.testing.outgoing import Outgoing, RequestHeaders, RequestOptions, header_pairs, parts_of, prepare, read_base, redirected
 from erlen.testing.response import TestResponse
 from erlen.testing.site import freeze_for_test
 
@@ -29,6 +30,7 @@ __all__ = ["Connection"]
 
 Made = TypeVar("Made")
 REDIRECTS = 20
+FOREVER = 365 * 24 * 3600.0
 
 
 class Transport(Protocol):
@@ -57,7 +59,7 @@ class Connection:
         self.site = freeze_for_test(app, overrides)
         self.door: Door = choose_door(self.site).door if door is None else door
         self.cookies = CookieJar(self.base)
-        self._headers = list(headers.items()) if isinstance(headers, Mapping) else list(headers or ())
+        self._headers = header_pairs(headers)
         self._follow_redirects = follow_redirects
         self._raise_errors = raise_errors
         self._transport = _transport(self.site, self.door)
@@ -103,6 +105,14 @@ class Connection:
                 if life is not None:
                     await life
 
+    def close_on_its_loop(self) -> None:
+        """Close where the loop it began on is left, but does not run: between two tests."""
+        life = self._life
+        if life is not None and not life.done():
+            loop = life.get_loop()
+            if not loop.is_closed() and not loop.is_running():
+                loop.run_until_complete(self.close())
+
     async def _live(self, started: Future[None]) -> None:
         # Start and stop run in one task, as under ASGI: a lifespan may hold what belongs to a task. Where nobody closes the client,
         # the end of the loop cancels this task and so stops the site.
@@ -113,10 +123,14 @@ class Connection:
             if not started.done():
                 started.set_exception(RuntimeError("the start was cancelled") if isinstance(error, CancelledError) else error)
             return
+        # Tasks are held by what they wait for alone: without this anchor in the loop, a client that is dropped would take its site
+        # along, unstopped.
+        anchor = get_running_loop().call_later(FOREVER, self._stopping.set)
         try:
             started.set_result(None)
             await self._stopping.wait()
         finally:
+            anchor.cancel()
             self._closed = True
             try:
                 await self._stop()
@@ -157,10 +171,9 @@ class Connection:
 
     async def begin(self, method: str, path: str, options: RequestOptions) -> tuple[Exchange, list[TestResponse]]:
         """Send a request, follow redirects where that is wanted, and return the exchange once its head is there."""
-        kept = options.copy()
-        follow = kept.pop("follow_redirects", None)
-        follow = self._follow_redirects if follow is None else follow
-        outgoing = prepare(self.base, self._headers, method, path, **kept)
+        wanted = options.get("follow_redirects")
+        follow = self._follow_redirects if wanted is None else wanted
+        outgoing = prepare(self.base, self._headers, method, path, **parts_of(options))
         history: list[TestResponse] = []
         while True:
             exchange, headers = await self._send(outgoing)
@@ -206,18 +219,16 @@ class Connection:
         return kind(exchange.outgoing.method, exchange.outgoing.url, status, Headers.trusted(pairs), history, body)
 
     @contextmanager
-    def session(self) -> Iterator[HttpSession]:
+    def session(self) -> Generator[HttpSession]:
         """Open the session in the client's cookies; at the end it is saved in them."""
         outgoing = prepare(self.base, self._headers, "GET", "/")
-        self._add_cookies(outgoing)
-        request = FactoryRequest.of(outgoing, self.site)
+        request = FactoryRequest.of(self._with_cookies(outgoing), self.site)
         yield request.session
         self.cookies.store(self.base, finish(request).headers.getlist("set-cookie"))
 
     async def _send(self, outgoing: Outgoing) -> tuple[Exchange, Headers]:
         await self.open()
-        self._add_cookies(outgoing)
-        exchange = Exchange(outgoing, self._threads)
+        exchange = Exchange(self._with_cookies(outgoing), self._threads)
         self._exchanges.add(exchange)
         try:
             exchange.run(self._transport.answer)
@@ -247,13 +258,14 @@ class Connection:
         self._exchanges.discard(exchange)
         await exchange.abort()
 
-    def _add_cookies(self, outgoing: Outgoing) -> None:
+    def _with_cookies(self, outgoing: Outgoing) -> Outgoing:
         if any(name == "cookie" for name, _ in outgoing.headers):
-            return
+            return outgoing
         # The test's own first: of two with one name a server keeps the first.
         parts = [part for part in (cookie_field(outgoing.cookies), self.cookies.header_for(outgoing.url)) if part]
-        if parts:
-            outgoing.headers.append(("cookie", "; ".join(parts)))
+        if not parts:
+            return outgoing
+        return replace(outgoing, headers=[*outgoing.headers, ("cookie", "; ".join(parts))])
 
 
 DOORS_LOG = "erlen.doors"

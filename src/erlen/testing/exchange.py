@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from asyncio import CancelledError, Event, Future, Task, create_task, get_running_loop, wait
+from asyncio import CancelledError, Event, Future, Task, create_task, get_running_loop, sleep, wait
 from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
 from contextvars import ContextVar
@@ -55,8 +55,11 @@ class Exchange:
 
     def body(self) -> AsyncIterator[bytes]:
         """Return the pieces of the request's body; those of a plain iterable are made in a thread, as they may wait."""
-        pieces = self.outgoing.pieces
-        self._body = aiter(pieces) if isinstance(pieces, AsyncIterable) else self.threads.iterate(pieces)
+        body = self.outgoing.body
+        if isinstance(body, bytes):
+            self._body = _at_once(body)
+        else:
+            self._body = aiter(body) if isinstance(body, AsyncIterable) else self.threads.iterate(body)
         return self._body
 
     def begin(self, status: int, headers: HeaderPairs) -> None:
@@ -73,6 +76,8 @@ class Exchange:
 
     async def taken(self) -> None:
         """Wait until the client has taken all, or left: what back-pressure is to an application."""
+        # At least one turn of the loop, so that a stream that waits for nothing still learns that the client has left.
+        await sleep(0)
         while self._chunks and not self._left:
             await self._taken.wait()
 
@@ -179,6 +184,11 @@ def note_failure(request: Request | None, error: BaseException) -> None:
     exchange = _current.get(None)
     if exchange is not None and not isinstance(error, HTTPError):
         exchange.fail(error)
+
+
+async def _at_once(body: bytes) -> AsyncIterator[bytes]:
+    if body:
+        yield body
 
 
 _current: ContextVar[Exchange] = ContextVar("erlen.testing.exchange")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, AsyncIterator, Coroutine, Iterator, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Coroutine, Generator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 from urllib.parse import unquote
@@ -13,7 +13,7 @@ from erlen.errors import BadRequest, ContentTooLarge
 from erlen.http.request import Request, active_request
 from erlen.http.response import Response
 from erlen.testing.cookies import cookie_field
-from erlen.testing.outgoing import Outgoing, RequestHeaders, RequestOptions, prepare, read_base
+from erlen.testing.outgoing import Outgoing, RequestHeaders, RequestOptions, header_pairs, parts_of, prepare, read_base
 from erlen.testing.site import freeze_for_test
 from erlen.types import HeaderPairs
 
@@ -47,7 +47,7 @@ class RequestFactory:
     ) -> None:
         self.site = freeze_for_test(app, overrides)
         self._base = read_base(base_url)
-        self._headers = list(headers.items()) if isinstance(headers, Mapping) else list(headers or ())
+        self._headers = header_pairs(headers)
 
     def request(self, method: str, path: str, **options: Unpack[RequestOptions]) -> Request:
         """Make a request; the keywords are those of `Client.request`.
@@ -55,9 +55,7 @@ class RequestFactory:
         Raises:
             TypeError: if the content is asynchronous.
         """
-        kept = options.copy()
-        kept.pop("follow_redirects", None)
-        outgoing = prepare(self._base, self._headers, method, path, **kept)
+        outgoing = prepare(self._base, self._headers, method, path, **parts_of(options))
         if outgoing.cookies:
             outgoing.headers.append(("cookie", cookie_field(outgoing.cookies)))
         return FactoryRequest.of(outgoing, self.site)
@@ -91,7 +89,7 @@ class RequestFactory:
         return self.request("DELETE", path, **options)
 
     @contextmanager
-    def active(self, request: Request) -> Iterator[Request]:
+    def active(self, request: Request) -> Generator[Request]:
         """Make it the current request: `current_request()`, `url_for`, `flash` and the like find it."""
         token = active_request.set(request)
         try:

@@ -27,8 +27,11 @@ class LoopThread:
         """Run a coroutine on the loop and block until it has ended; interrupted (Ctrl-C), it is cancelled.
 
         Raises:
-            RuntimeError: on the loop's own thread, which would wait for itself.
+            RuntimeError: on the loop's own thread, which would wait for itself; or after the loop has ended.
         """
+        if self.ended:
+            coroutine.close()
+            raise RuntimeError("this client is closed, and its site has shut down: make another client")
         if threading.current_thread() is self._thread:
             coroutine.close()
             raise RuntimeError("this would block the loop that has to answer: in the application itself, use AsyncClient")
@@ -45,6 +48,11 @@ class LoopThread:
             finally:
                 del error  # it refers to this frame, which would keep everything alive that the test has dropped
         return value  # type: ignore[return-value]
+
+    @property
+    def ended(self) -> bool:
+        """Whether it has run, and was told to end."""
+        return self._loop is not None and (self._stopping is None or self._loop.is_closed())
 
     def close(self) -> None:
         """End the loop, cancelling what still runs on it, and wait for the thread."""

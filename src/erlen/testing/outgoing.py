@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterable, Iterable, Mapping
-from typing import TypeAlias, TypedDict
+from typing import TypeAlias, TypedDict, cast
 from urllib.parse import urljoin
 
 from msgspec import Struct
@@ -15,15 +15,26 @@ from erlen.http.url import URL
 from erlen.testing.body import Fields, Files, encode_multipart, encode_pairs
 from erlen.types import MISSING, HeaderPairs, Missing
 
-__all__ = ["Body", "Outgoing", "RequestHeaders", "RequestOptions", "prepare", "read_base", "redirected"]
+__all__ = [
+    "Body",
+    "Outgoing",
+    "RequestHeaders",
+    "RequestOptions",
+    "RequestParts",
+    "header_pairs",
+    "parts_of",
+    "prepare",
+    "read_base",
+    "redirected",
+]
 
 Body: TypeAlias = bytes | Iterable[bytes] | AsyncIterable[bytes]
 RequestHeaders: TypeAlias = Mapping[str, str | None] | Iterable[tuple[str, str | None]] | None
 """Header fields; None in place of a value leaves out what the client would send by itself."""
 
 
-class RequestOptions(TypedDict, total=False):
-    """The keywords of `request`, `get`, `post` and the others."""
+class RequestParts(TypedDict, total=False):
+    """What a request is made of."""
 
     params: Fields | None
     """Parameters for the query string, after those in the path."""
@@ -39,6 +50,11 @@ class RequestOptions(TypedDict, total=False):
     """Files of a form: bytes, `(name, content)` or `(name, content, media type)`, or a list of these."""
     content: bytes | str | Iterable[bytes] | AsyncIterable[bytes] | None
     """A body as it is; an iterable is sent piece by piece, without a Content-Length."""
+
+
+class RequestOptions(RequestParts, total=False):
+    """The keywords of `request`, `get`, `post` and the others."""
+
     follow_redirects: bool | None
     """None for what the client was made with."""
 
@@ -76,9 +92,33 @@ def read_base(text: str) -> URL:
     return url
 
 
+def header_pairs(headers: RequestHeaders) -> list[tuple[str, str | None]]:
+    """Return header fields as pairs, names in lower case.
+
+    Raises:
+        ValueError: on a name that is no token, or a line break or NUL in a value.
+    """
+    if headers is None:
+        return []
+    if isinstance(headers, Headers):
+        return [*headers.pairs]  # not by `items`, which would lose all but the first of several
+    given = cast("Mapping[str, str | None]", headers).items() if isinstance(headers, Mapping) else headers
+    pairs: list[tuple[str, str | None]] = []
+    for name, value in given:
+        if value is not None and _BREAKING(value):
+            raise ValueError(f"the value of header {name!r} has a line break or NUL, which no server lets through")
+        pairs.append((check_header(name, "")[0], value))
+    return pairs
+
+
+def parts_of(options: RequestOptions) -> RequestParts:
+    """Return the options that say what the request is."""
+    return cast("RequestParts", {name: value for name, value in options.items() if name != "follow_redirects"})
+
+
 def prepare(
     base: URL,
-    defaults: RequestHeaders,
+    defaults: list[tuple[str, str | None]],
     method: str,
     path: str,
     *,
@@ -94,7 +134,7 @@ def prepare(
 
     Args:
         base: where the client is.
-        defaults: the client's own header fields.
+        defaults: the client's own header fields, from `header_pairs`.
         method: any token, in upper case as a rule.
         path: a path from the root, sent as it is; or an absolute URL. Only what no URL can hold is percent-encoded.
 
@@ -121,7 +161,7 @@ def prepare(
         fields["transfer-encoding"] = "chunked"
     elif body or method not in _BODILESS:
         fields["content-length"] = str(len(body))
-    layers = (_checked(defaults), _checked(headers))
+    layers = (defaults, header_pairs(headers))
     said = {name for layer in layers for name, _ in layer}
     if method not in _SAFE and "origin" not in said:
         fields["sec-fetch-site"] = "same-origin"
@@ -172,18 +212,6 @@ def _locate(base: URL, path: str) -> URL:
 
 def _authority(url: URL) -> str:
     return url.authority.rpartition("@")[2]
-
-
-def _checked(headers: RequestHeaders) -> list[tuple[str, str | None]]:
-    if headers is None:
-        return []
-    given = headers.pairs if isinstance(headers, Headers) else headers.items() if isinstance(headers, Mapping) else headers
-    pairs: list[tuple[str, str | None]] = []
-    for name, value in given:
-        if value is not None and _BREAKING(value):
-            raise ValueError(f"the value of header {name!r} has a line break or NUL, which no server lets through")
-        pairs.append((check_header(name, "")[0], value))
-    return pairs
 
 
 def _merge(fields: _Fields, *layers: list[tuple[str, str | None]]) -> HeaderPairs:

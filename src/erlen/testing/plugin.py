@@ -53,7 +53,7 @@ def async_client(app: App) -> Iterator[AsyncClient]:
 
     client = AsyncClient(app)
     yield client
-    client._connection.close_after_test()
+    client._connection.close_on_its_loop()
 
 
 @pytest.fixture

@@ -93,9 +93,14 @@ class TestResponse(ResponseHead):
             raise ValueError(f"the body of {self!r} is not JSON: {error}") from None
 
     def __repr__(self) -> str:
-        shown = f"{self.text[:_SHOWN]!r}{'…' if len(self.text) > _SHOWN else ''}" if self.content else "without body"
-        target = f" → {self.headers['location']}" if "location" in self.headers else ""
-        return f"<TestResponse {self.status} {self.media_type}{target} {shown}>".replace("  ", " ", 1)
+        parts = ["TestResponse", str(self.status)]
+        if self.media_type:
+            parts.append(self.media_type)
+        if "location" in self.headers:
+            parts.append(f"→ {self.headers['location']}")
+        more = "…" if len(self.text) > _SHOWN else ""
+        parts.append(f"{self.text[:_SHOWN]!r}{more}" if self.content else "without body")
+        return f"<{' '.join(parts)}>"
 
 
 class StreamedResponse(ResponseHead):

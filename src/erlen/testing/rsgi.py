@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from asyncio import sleep
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 from urllib.parse import unquote
@@ -188,9 +189,7 @@ class RsgiProtocol:
 
     def _begin_reading(self) -> None:
         if self._read:
-            from granian.rsgi import ProtocolError
-
-            raise ProtocolError("the body was read already")
+            raise RuntimeError("the body was read already")  # granian's RSGIProtocolError is one
         self._read = True
 
     async def _chunks(self) -> AsyncIterator[bytes]:
@@ -208,10 +207,11 @@ class RsgiStream:
     async def send_bytes(self, data: bytes) -> None:
         """Send bytes."""
         self._exchange.put(data)
+        await sleep(0)  # one turn of the loop, so that a stream that waits for nothing still learns that the client has left
 
     async def send_str(self, data: str) -> None:
         """Send text, in UTF-8."""
-        self._exchange.put(data.encode())
+        await self.send_bytes(data.encode())
 
 
 _VISIBLE = re.compile(r"[\t\x20-\x7e]*").fullmatch

@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from erlen import App, Settings
+from erlen.app.check import deployment_mistakes
+
+SAFE = {"secret_key": "0123456789abcdefghijklmnopqrstuvwxyz", "allowed_hosts": ("example.com",)}
+
+
+def settings_found(**changes: Any) -> list[str]:
+    site = App(Settings(**{**SAFE, **changes})).freeze()
+    found = deployment_mistakes(site)
+    assert all(mistake.fix for mistake in found)
+    return [mistake.where for mistake in found]
+
+
+def test_a_safe_site_has_nothing_to_mend() -> None:
+    assert settings_found() == []
+
+
+UNSAFE: dict[str, Any] = {
+    "debug": True,
+    "secret_key": "",
+    "allowed_hosts": (),
+    "trusted_proxies": ("*",),
+    "csrf_protection": False,
+    "content_security_policy": "",
+    "content_type_nosniff": False,
+    "frame_options": "",
+    "referrer_policy": "unsafe-url",
+    "cross_origin_opener_policy": "",
+    "hsts_seconds": 60,
+    "secret_key_fallbacks": ("short",),
+}
+
+
+@pytest.mark.parametrize("name", UNSAFE)
+def test_each_unsafe_setting_is_found(name: str) -> None:
+    assert settings_found(**{name: UNSAFE[name]}) == [f"setting {name.upper()}"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("secret_key", "short"),
+        ("secret_key", "a" * 60),
+        ("allowed_hosts", ("*",)),
+        ("content_security_policy", "script-src 'unsafe-inline'"),
+    ],
+)
+def test_so_are_weak_ones(name: str, value: Any) -> None:
+    assert settings_found(**{name: value}) == [f"setting {name.upper()}"]
+
+
+def test_the_messages_do_not_show_the_key() -> None:
+    site = App(Settings(**{**SAFE, "secret_key": "hunter2"})).freeze()
+    assert "hunter2" not in "".join(map(str, deployment_mistakes(site)))
