@@ -35,7 +35,8 @@ def _head(record: Record) -> str:
     return (
         f"# Results of {record.date}\n\n"
         f"`{record.command}`: {record.rounds} interleaved rounds of {record.seconds} s, {CONNECTIONS} connections from {record.loader}, "
-        f"one worker; a round disturbed by others was repeated up to {record.retries} times and the calmest kept.{noise} Absolute figures belong to this machine on this day; ratios within the run are what counts.\n\n"
+        f"one worker; a round that others disturbed was repeated (at most {record.retries} times) and the calmest kept.{noise} "
+        "Absolute figures belong to this machine on this day; ratios within the run are what counts.\n\n"
         f"- {machine}\n- {versions}\n- Headers of the bare handlers: {record.header_source}"
     )
 

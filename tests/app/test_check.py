@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from erlen import App, Settings
+from erlen import App, ConfigurationError, Settings
 from erlen.app.check import deployment_mistakes
 
 SAFE = {"secret_key": "0123456789abcdefghijklmnopqrstuvwxyz", "allowed_hosts": ("example.com",)}
@@ -33,7 +33,6 @@ UNSAFE: dict[str, Any] = {
     "referrer_policy": "unsafe-url",
     "cross_origin_opener_policy": "",
     "hsts_seconds": 60,
-    "secret_key_fallbacks": ("short",),
 }
 
 
@@ -44,17 +43,19 @@ def test_each_unsafe_setting_is_found(name: str) -> None:
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [
-        ("secret_key", "short"),
-        ("secret_key", "a" * 60),
-        ("allowed_hosts", ("*",)),
-        ("content_security_policy", "script-src 'unsafe-inline'"),
-    ],
+    [("allowed_hosts", ("*",)), ("content_security_policy", "script-src 'unsafe-inline'")],
 )
 def test_so_are_weak_ones(name: str, value: Any) -> None:
     assert settings_found(**{name: value}) == [f"setting {name.upper()}"]
 
 
+@pytest.mark.parametrize(("name", "value"), [("secret_key", "short"), ("secret_key", "a" * 60), ("secret_key_fallbacks", ("short",))])
+def test_a_weak_key_stops_production_and_is_found_in_debug_mode(name: str, value: Any) -> None:
+    with pytest.raises(ConfigurationError, match="erlen secret"):
+        settings_found(**{name: value})
+    assert settings_found(debug=True, **{name: value}) == ["setting DEBUG", f"setting {name.upper()}"]
+
+
 def test_the_messages_do_not_show_the_key() -> None:
-    site = App(Settings(**{**SAFE, "secret_key": "hunter2"})).freeze()
+    site = App(Settings(**{**SAFE, "secret_key": "hunter2", "debug": True})).freeze()
     assert "hunter2" not in "".join(map(str, deployment_mistakes(site)))

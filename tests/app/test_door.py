@@ -112,15 +112,15 @@ def test_wsgi_refuses_everything_that_needs_a_loop_with_its_line() -> None:
     app.use(Battery())
     found = reasons(app)
     for name in (
-        "redirect: it is `async def`",
+        "serve redirect: it is `async def`",
         "stream: it streams",
         "asgi: it is an ASGI application",
         "middleware: it is `async def`",
         "hook: it is `async def`",
-        "missing: it is `async def`",
+        ".missing: it is `async def`",
         "own: it is `async def`",
         "life: it is `async def`",
         "start: it is `async def`",
     ):
-        assert any(message.endswith(name) for message in found), (name, found)
+        assert any(name in message for message in found), (name, found)
     assert len(found) == 9

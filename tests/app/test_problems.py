@@ -198,9 +198,7 @@ def test_a_class_wins_over_the_status_and_the_status_over_what_catches_everythin
     }
 
 
-def test_500_handlers_answer_unexpected_errors_which_are_still_reported(
-    client_for: MakeClient, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_500_handlers_answer_unexpected_errors_which_are_still_reported(client_for: MakeClient, caplog: pytest.LogCaptureFixture) -> None:
     app = failing()
 
     @app.error_handler(500)

@@ -75,7 +75,8 @@ class TestContentType:
         assert parse("", b"").multi_items() == []
 
     @pytest.mark.parametrize(
-        "content_type", ["", "application/json", "text/plain", "multipart/mixed; boundary=x", "application/octet-stream"]
+        "content_type",
+        ["", "application/json", "text/plain", "multipart/mixed; boundary=x", "multipart/form-data boundary=b0undary"],
     )
     def test_other_types_are_415(self, content_type: str) -> None:
         assert isinstance(refusal(content_type, b"a=1"), UnsupportedMediaType)
@@ -105,8 +106,9 @@ class TestContentType:
             "multipart/form-data; boundary=é",
             'multipart/form-data; boundary="a ',
             'multipart/form-data; boundary="a "',
-            "multipart/form-data; boundary=a; boundary=b",
-            "multipart/form-data boundary=a",
+            "multipart/form-data; boundary=b0undary; Boundary=b",
+            'multipart/form-data; boundary="b0undary',
+            "multipart/form-data; boundary =b0undary",
             "multipart/form-data; boundary",
         ],
     )

@@ -92,6 +92,11 @@ class TestChange:
         assert str(query | {"page": 2, "tag": None, "new": "é &"}) == "sort=x&page=2&new=%C3%A9+%26"
         assert str(query) == "page=1&tag=a&tag=b&sort=x"
 
+    def test_a_list_repeats_its_name(self) -> None:
+        query = QueryParams([("tag", "x"), ("page", "1")])
+        assert (query | {"tag": ["a", "b"]}).multi_items() == [("page", "1"), ("tag", "a"), ("tag", "b")]
+        assert (query | {"tag": (1, None), "page": []}).multi_items() == [("tag", "1")]
+
     def test_str_is_what_the_standard_library_writes(self) -> None:
         pairs = [("a b", "&=?#/é"), ("", "")]
         assert str(QueryParams(pairs)) == urlencode(pairs)

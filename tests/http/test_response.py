@@ -122,6 +122,24 @@ def test_cookies() -> None:
     assert "max-age=0" in third
 
 
+@pytest.mark.parametrize("name", ["__Host-a", "__Secure-a", "__Http-a", "__Host-Http-a"])
+def test_a_prefixed_cookie_can_be_deleted(name: str) -> None:
+    response = Response()
+    response.delete_cookie(name)
+    assert response.headers["set-cookie"] == f"{name}=; Max-Age=0; Path=/; Secure; HttpOnly; SameSite=Lax"
+
+
+def test_a_partitioned_cookie_can_be_deleted() -> None:
+    response = Response()
+    response.delete_cookie("a", partitioned=True)
+    response.delete_cookie("b", secure=True)
+    partitioned, plain = response.headers.getlist("set-cookie")
+    assert partitioned == "a=; Max-Age=0; Path=/; Secure; HttpOnly; SameSite=Lax; Partitioned"
+    assert "; Secure;" in plain
+    with pytest.raises(ValueError, match="browsers refuse"):
+        response.delete_cookie("__Host-a", secure=False)
+
+
 def test_class_c_a_cookie_cannot_begin_another_field() -> None:
     response = Response()
     with pytest.raises(ValueError):  # noqa: PT011 - the message is tested with the cookies

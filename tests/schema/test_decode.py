@@ -7,6 +7,7 @@ import datetime
 import enum
 import gc
 import json
+import math
 import time
 import uuid
 from collections.abc import Callable
@@ -22,8 +23,10 @@ from hypothesis import strategies as st
 from msgspec import Meta, Struct
 
 from erlen.errors import BadRequest, ConfigurationError, Fault, InvalidRequest
-from erlen.schema.decode import json_decoder, value_decoder
-from erlen.schema.faults import collect_faults, convert_custom
+from erlen.http.request import too_deep
+from erlen.schema.decode import json_decoder
+from erlen.schema.faults import Checker, convert_custom
+from erlen.schema.model import Shape
 
 
 class Colour(enum.Enum):
@@ -186,20 +189,13 @@ def test_faults_of_a_pydantic_body() -> None:
         ("body", "stars", "Input should be a valid integer, unable to parse string as an integer."),
         ("body", "by", "This field is required."),
     ]
-    assert faults_of(value_decoder(Rating, "message"), {"stars": 1}) == [("message", "by", "This field is required.")]
+    assert faults_of(json_decoder(list[Rating], depth=9), b'[{"stars":1}]') == [("body", 0, "by", "This field is required.")]
 
 
 def test_a_tag_that_is_missing_or_no_text_is_a_fault_too() -> None:
     decode = json_decoder(Cat | Dog, depth=9)
     assert faults_of(decode, b'{"lives":1}') == [("body", "type", "This field is required.")]
     assert faults_of(decode, b'{"type":[],"lives":1}') == [("body", "type", "Must be one of 'Cat', 'Dog'.")]
-
-
-def test_plain_data_is_decoded_like_json() -> None:
-    decode = value_decoder(dict[int, Item], "message")
-    assert decode({"1": {"name": "ab", "unitPrice": 2}}) == {1: Item("ab", Decimal(2))}
-    assert faults_of(decode, {"1": {"name": "ab", "unitPrice": "NaN"}})[0][:3] == ("message", "1", "unitPrice")
-    assert faults_of(decode, 5) == [("message", "Expected an object, got an integer.")]
 
 
 @pytest.mark.parametrize(
@@ -217,6 +213,61 @@ def test_json_depth_is_bounded(annotation: object) -> None:
     deep = b'{"value":1,"child":' * 9 + b"null" + b"}" * 9
     with pytest.raises(BadRequest, match="deeper than 8"):
         json_decoder(annotation, depth=8)(deep)
+
+
+@pytest.mark.parametrize(
+    ("annotation", "deepest"),
+    [
+        (int, 0),
+        (list[list[int]], 2),
+        (dict[str, Address] | None, 2),
+        (Item, 2),
+        (tuple[int, list[Cat | Dog]], 3),
+        (Node, math.inf),
+        (list[Any], math.inf),
+        (dict, math.inf),
+        (list[Rating], math.inf),
+        (list[msgspec.Raw], math.inf),
+    ],
+)
+def test_how_deep_a_type_nests_is_known(annotation: object, deepest: float) -> None:
+    assert Shape(annotation).nesting() == deepest
+
+
+def test_json_depth_what_the_type_bounds_is_not_walked_for_its_depth() -> None:
+    decode = json_decoder(list[Address], depth=2)
+    assert decode(b'[{"street":"A","more":[[[1]]]}]') == [Address("A")]  # skipped, not made
+    with pytest.raises(BadRequest, match="deeper than 1"):
+        json_decoder(list[Address], depth=1)(b'[{"street":"A"}]')
+
+
+@pytest.mark.parametrize("opener", [b"[", b'{"a":'])
+def test_json_depth_unknown_fields_do_not_overflow_the_stack(opener: bytes) -> None:
+    decode = json_decoder(Address, depth=9)
+    for field in (b'"street":"A","more":', b'"street":1,"more":'):
+        with pytest.raises(BadRequest):
+            decode(b"{" + field + opener * 200_000)
+
+
+texts = st.text(alphabet='[]{}"\\,: aü', max_size=8)
+nested = st.recursive(texts, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3), max_leaves=30)
+
+
+def depth_of(value: object) -> int:
+    parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else None
+    return 0 if parts is None else 1 + max(map(depth_of, parts), default=0)
+
+
+@given(nested, st.integers(0, 9), st.sampled_from([None, 1]))
+def test_json_depth_is_counted_outside_of_strings(value: object, depth: int, indent: int | None) -> None:
+    assert too_deep(json.dumps(value, indent=indent, ensure_ascii=False).encode(), depth) is (depth_of(value) > depth)
+
+
+@pytest.mark.parametrize(("start", "end"), [(b'["[{",', b"1]"), (b'{"]]":', b"1}"), (b'["\\\\\\"[",', b"1]")])
+def test_json_depth_is_counted_across_long_texts(start: bytes, end: bytes) -> None:
+    body = start * 30_000 + end * 30_000
+    assert not too_deep(body, 30_000)
+    assert too_deep(body, 29_999)
 
 
 class Amounts(Struct):
@@ -281,7 +332,7 @@ def test_nan_and_infinity_decimals_that_nobody_means_are_refused(
     assert fault in (
         ("body", *location, "Expected a finite number of fewer than 1000 digits."),
         ("body", *location, "The number is out of range."),
-        ("body", "A number is out of range."),  # an integer so long that nothing but a Decimal reads it
+        ("body", "Expected a finite number of fewer than 1000 digits."),  # an integer so long that nothing but a Decimal reads it
     )
 
 
@@ -315,8 +366,6 @@ def test_at_most_a_hundred_faults_are_listed() -> None:
 def test_what_cannot_come_from_json_is_a_mistake_at_freeze(annotation: object) -> None:
     with pytest.raises(ConfigurationError):
         json_decoder(annotation, depth=9)
-    with pytest.raises(ConfigurationError):
-        value_decoder(annotation, "message")
 
 
 # -- properties -------------------------------------------------------------------------------------------------------------------
@@ -372,7 +421,7 @@ def test_faults_are_found_exactly_where_msgspec_refuses(annotation: Any, data: o
     body = msgspec.json.encode(data)
     accepted = msgspec_accepts(annotation, body)
     assert (outcome(json_decoder(annotation, depth=64), body) == "accepted") is accepted
-    assert (not collect_faults(msgspec.json.decode(body), annotation, ("body",))) is accepted
+    assert (not Checker(annotation).faults(msgspec.json.decode(body), ("body",))) is accepted
 
 
 @given(
@@ -402,11 +451,14 @@ HOSTILE: list[tuple[Any, Callable[[int], bytes]]] = [
     (list[int], lambda n: b"[" + b"1," * n + b'"x"]'),
     (list[Item], lambda n: b"[" + b'{"name":1},' * (n // 4) + b"1]"),
     (dict[int, int], lambda n: b"{" + b",".join(b'"%d":1' % i for i in range(n)) + b',"x":1}'),
+    (dict[int, int], lambda n: b"{" + b",".join(b'"x%d":1' % i for i in range(n)) + b"}"),
     (Item, lambda n: b"{" + b",".join(b'"x%d":1' % i for i in range(n)) + b"}"),
     (list[list[int]], lambda n: b"[" + b"[]," * n + b"[true]]"),
     (list[Decimal], lambda n: b"[" + b'"1",' * n + b'"NaN"]'),
     (str, lambda n: b'"' + b"\\\\" * n),
     (Any, lambda n: b"[" * n),
+    (Any, lambda n: b'"[{' * n),
+    (Any, lambda n: b"[" + b'{"[":[]},' * n),
     (set[int], lambda n: b"[" + b"1," * n + b"null]"),
     (Colour, lambda n: b'"' + b" - at `$[" * n + b'"'),
 ]

@@ -10,7 +10,7 @@ import types
 from collections.abc import Iterator, Sequence
 from datetime import date
 from decimal import Decimal
-from typing import Any, Generic, NamedTuple, TypedDict, TypeVar
+from typing import Any, Generic, Literal, NamedTuple, TypedDict, TypeVar
 
 import attrs
 import msgspec
@@ -152,6 +152,14 @@ LEAKS: list[tuple[Any, Any, str]] = [
     (User | None, FullUser(1), '{"id":1}'),
     (User | str, FullUser(1), '{"id":1}'),
     (User | Person, FullPerson(1), '{"id":1}'),
+    (str | User, {"id": 1, "password": "secret"}, '{"id":1}'),
+    (Literal["x"] | User, Row(), '{"id":1}'),
+    (Any | User, FullUser(1), '{"id":1}'),
+    (Keys | None, {"id": 1, "password": "secret"}, '{"id":1}'),
+    (list[User] | None, (FullUser(1),), '[{"id":1}]'),
+    (Page[User] | None, Page([FullUser(1)]), '{"items":[{"id":1}],"owner":null}'),
+    (Account | None, FullAccount(id=1), '{"ID":1}'),
+    (set[Person], {FullPerson(1)}, '[{"id":1}]'),
     (list[User], [User(1), FullUser(2)], '[{"id":1},{"id":2}]'),
     (list[User], (user for user in [FullUser(1)]), '[{"id":1}]'),
     (Sequence[Account], [FullAccount(id=1)], '[{"ID":1}]'),
@@ -203,6 +211,8 @@ def test_projecting_does_not_change_what_the_handler_returned() -> None:
         (list[User], "abc"),
         (dict[str, User], [1]),
         (User | Person, object()),
+        (User | Literal["x"], object()),
+        (Keys, {"id": 1}.keys()),
         (Account, {}),
     ],
 )

@@ -127,6 +127,18 @@ def test_a_class_that_names_its_neighbours_and_itself_is_settled() -> None:
     assert msgspec.convert({"inner": {"leaf": {"x": 1}}, "keys": {"leaf": {"x": 2}}}, tree) == Tree(Inner(Leaf(1)), {"leaf": Leaf(2)})
 
 
+class Dated(Struct):
+    day: date
+
+
+def test_settling_a_class_of_a_module_is_not_misled_by_local_names() -> None:
+    def handler(dated: Dated) -> None: ...
+
+    hints_of(handler, {"date": int})
+    assert class_hints(Dated) == {"day": date}
+    assert msgspec.convert({"day": "2026-11-30"}, Dated) == Dated(date(2026, 11, 30))
+
+
 def test_settling_leaves_alone_what_it_cannot_resolve() -> None:
     class Service(Struct):
         repository: Nowhere  # type: ignore[name-defined]  # noqa: F821

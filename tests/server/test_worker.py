@@ -3,6 +3,8 @@ from __future__ import annotations
 import gc
 import signal
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,7 +18,8 @@ from erlen.server.worker import Door, load
 
 @pytest.fixture(autouse=True)
 def as_before() -> Iterator[None]:
-    path, modules, threshold, handler = list(sys.path), set(sys.modules), gc.get_threshold(), signal.getsignal(signal.SIGUSR1)
+    path, modules, threshold = list(sys.path), set(sys.modules), gc.get_threshold()
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)}
     yield
     sys.path[:] = path
     for name in ("app", "other"):
@@ -24,7 +27,14 @@ def as_before() -> Iterator[None]:
     assert "app" not in modules
     gc.unfreeze()
     gc.set_threshold(*threshold)
-    signal.signal(signal.SIGUSR1, handler)
+    # A worker loads once; here the thread that watches for the server's handler must end before the next test loads.
+    signal.signal(signal.SIGUSR1, lambda *_: None)
+    signal.signal(signal.SIGTERM, lambda *_: None)
+    for thread in threading.enumerate():
+        if thread.name == "erlen-signals":
+            thread.join()
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
 
 
 @pytest.mark.parametrize(("door", "kind"), [("rsgi", RsgiDoor), ("asgi", AsgiDoor), ("wsgi", WsgiDoor)])
@@ -33,11 +43,20 @@ def test_the_door_of_an_application_is_loaded(app_folder: Path, door: Door, kind
     assert gc.get_threshold()[0] == 50_000
 
 
-def test_a_wsgi_worker_can_be_told_to_drain(app_folder: Path) -> None:
+def test_a_wsgi_worker_drains_once_its_server_is_told_to_stop(app_folder: Path) -> None:
     entry = load("app", "wsgi", str(app_folder))
     assert isinstance(entry, WsgiDoor)
-    signal.raise_signal(signal.SIGUSR1)
-    assert entry.site.draining.started
+    heard: list[bool] = []
+
+    def server_handler(*_: object) -> None:
+        heard.append(entry.site.draining.started)
+
+    signal.signal(signal.SIGTERM, server_handler)
+    end = time.monotonic() + 5
+    while signal.getsignal(signal.SIGTERM) is server_handler and time.monotonic() < end:
+        time.sleep(0.01)
+    signal.raise_signal(signal.SIGTERM)
+    assert heard == [True]
 
 
 def test_an_application_of_another_framework_is_served_as_it_is(tmp_path: Path) -> None:

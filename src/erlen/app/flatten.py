@@ -12,7 +12,7 @@ from msgspec import Struct
 from erlen.app.routes import Hooks, IncludeRecord, MountRecord, RouteRecord, Routes, SlashPolicy
 from erlen.errors import Mistake
 
-__all__ = ["Flat", "flatten", "short"]
+__all__ = ["Around", "Flat", "flatten", "included", "short"]
 
 
 class Around(Struct, frozen=True, eq=False):
@@ -69,6 +69,14 @@ def flatten(routes: Routes, around: Around, mistakes: list[Mistake]) -> Iterator
                 chain=around.chain,
             )
             yield from flatten(blueprint, inner, mistakes)
+
+
+def included(routes: Routes) -> list[Routes]:
+    """Return an application and all blueprints that it includes, each once; also those without routes."""
+    found = [routes]
+    for one in found:
+        found += [each.blueprint for each in one.records if isinstance(each, IncludeRecord) and each.blueprint not in found]
+    return found
 
 
 def join(*parts: str) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from erlen.app.compile import Checked, CheckedMount, CheckedRoute, compile_pipeline, interface_of
-from erlen.app.flatten import Around, Flat, flatten, short
+from erlen.app.flatten import Around, Flat, flatten, included, short
 from erlen.app.layers import Chain
 from erlen.app.once import once
 from erlen.app.plugin import Setup, order_plugins
@@ -182,7 +182,7 @@ class _Freezer:
         ]
         site.extensions = setup.extensions
         site.checks = setup.checks
-        everywhere = dict.fromkeys([self.app, self.extra, *(routes for flat in flats for routes in flat.around.chain)])
+        everywhere = dict.fromkeys([*included(self.app), *included(self.extra)])
         site.commands = [command for routes in everywhere for command in routes.commands]
         functions = [function for routes in everywhere for function in routes.hooks.functions]
         functions += [function for routes in everywhere for function in routes.hooks.errors.values()]

@@ -27,10 +27,11 @@ def development_key(folder: Path) -> str:
     from erlen.security.signing import random_key
 
     kept = folder / ".erlen" / "secret_key"
+    key = random_key()
     try:
-        return kept.read_text().strip()
+        return kept.read_text().strip() or key
     except OSError:
-        key = random_key()
+        pass
     try:
         kept.parent.mkdir(exist_ok=True)
         (kept.parent / ".gitignore").write_text("*\n")
@@ -41,7 +42,7 @@ def development_key(folder: Path) -> str:
         try:
             os.link(aside, kept)
         except FileExistsError:
-            key = kept.read_text().strip()
+            key = kept.read_text().strip() or key
         finally:
             aside.unlink()
     except OSError:

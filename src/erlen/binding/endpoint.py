@@ -329,7 +329,10 @@ class _Writer:
         return [
             f"value = {called}",
             "if value.__class__ is fast_class:",
-            f"    response = Response({encoded}, {plan.status}, None, content_type)",
+            "    try:",
+            f"        response = Response({encoded}, {plan.status}, None, content_type)",
+            "    except TypeError:",
+            "        response = convert(value)",  # says which handler returned it
             "else:",
             "    response = convert(value)",
         ]

@@ -22,7 +22,7 @@ class Marker(Struct, frozen=True):
 
 
 class Path(Marker, frozen=True):
-    """From the path: `Annotated[int, Path("article-id")]`. A parameter named in the path's template needs no marker."""
+    """From the path: `number: Annotated[int, Path("id")]`. A parameter named in the path's template needs no marker."""
 
     source: ClassVar[Source] = "path"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from operator import itemgetter
 from typing import TypeAlias
 
 from erlen.http.parameter import split_list, split_parameters
@@ -37,13 +38,9 @@ class Accept:
         ranges = [item for item in self._items("accept") if _MEDIA_RANGE(item[0])]
         if not ranges:
             return offers[0] if offers else None
-        best: str | None = None
-        best_rank = (0.0, -1)
-        for offer in offers:
-            rank = _rank(offer, ranges)
-            if rank[0] > 0 and rank > best_rank:
-                best, best_rank = offer, rank
-        return best
+        ranked = [(_rank(offer, ranges), offer) for offer in offers]
+        (quality, _), best = max(ranked, key=itemgetter(0), default=((0.0, 0), None))
+        return best if quality > 0 else None
 
     def accepts(self, media_type: str) -> bool:
         """Return whether the client accepts a media type at all."""
@@ -101,8 +98,11 @@ class Accept:
 
     def _items(self, field: str) -> Iterator[_Item]:
         for item in split_list(self._header(field) or "", _ITEMS):
+            if ";" not in item:
+                yield item.strip().lower(), {}, 1.0
+                continue
             name, pairs = split_parameters(item)
-            parameters = {key: value.lower() for key, value in pairs} if pairs else {}
+            parameters = {key: value.lower() for key, value in pairs}
             quality = parameters.pop("q", "1")
             if _QUALITY(quality):
                 yield name, parameters, min(float(quality), 1.0)

@@ -81,9 +81,8 @@ class Compression:
         body = response.body.encode("utf-8", "replace") if isinstance(response.body, str) else response.body
         if len(body) > _AT_ONCE:
             pieces = (body[start : start + _PIECE] for start in range(0, len(body), _PIECE))
-            large = StreamResponse(transform(pieces, encoder.send, encoder.finish), response.status, response.own_headers)
-            large.content_type = response.content_type
-            return _encoded(large, encoding)
+            chunks = transform(pieces, encoder.send, encoder.finish)
+            return _encoded(StreamResponse(chunks, response.status, response.own_headers, response.content_type or ""), encoding)
         compressed = encoder.compress(body) + encoder.finish()
         if len(compressed) >= len(body):
             return _varied(response)
@@ -94,7 +93,7 @@ class Compression:
     def _is_eligible(self, response: Response) -> bool:
         if response.kind == "file" or (response.kind == "body" and len(response.body) < self.minimum_size):
             return False
-        if response.status < 200 or response.status in _WITHOUT_WHOLE_BODY or not _SHRINKING(response.content_type or ""):
+        if response.status < 200 or response.status in (204, 205, 206) or not _SHRINKING(response.content_type or ""):
             return False
         own = response.own_headers
         if own is None:
@@ -150,9 +149,7 @@ def _zstd() -> _Encoder:
 
 _AT_ONCE = 256 * 1024
 _PIECE = 64 * 1024
-_WITHOUT_WHOLE_BODY = frozenset({204, 205, 206})
 _FIXED = frozenset({"content-digest", "content-encoding", "content-md5", "content-range", "repr-digest"})
-_DROPPED = frozenset({"accept-ranges", "content-length"})
 _SHRINKING = re.compile(
     r"text/(?!event-stream)"
     r"|(?:[^;]*\+(?:json|xml)|application/(?:javascript|json|jsonl|rtf|sql|toml|vnd\.ms-fontobject|wasm|x-ndjson|xml|yaml)"
@@ -184,7 +181,9 @@ def _encoded(response: Kind, encoding: str) -> Kind:
     answer = _varied(response)
     headers = answer.headers
     headers.pairs[:] = [
-        (name, "W/" + value if name == "etag" and value[:1] == '"' else value) for name, value in headers.pairs if name not in _DROPPED
+        (name, "W/" + value if name == "etag" and value[:1] == '"' else value)
+        for name, value in headers.pairs
+        if name not in ("accept-ranges", "content-length")
     ]
     headers["content-encoding"] = encoding
     return answer

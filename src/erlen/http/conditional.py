@@ -96,12 +96,8 @@ def apply_conditions(request: Request, response: Response) -> Response:
     all of its fields but those that describe the content it does not have (RFC 9110, section 15.4.5).
     """
     own = response.own_headers
-    if (
-        own is None
-        or not 200 <= response.status < 300
-        or request.method not in ("GET", "HEAD")
-        or not any(map(request.header, _CONDITIONS))
-    ):
+    successful = 200 <= response.status < 300 and request.method in ("GET", "HEAD")
+    if own is None or not successful or not any(map(request.header, _CONDITIONS)):
         return response
     etag = own.get("etag")
     if etag is not None and not _IS_ETAG(etag):
@@ -171,12 +167,12 @@ def parse_http_date(text: str) -> datetime | None:
     if match is None or match["second"] > "60" or match["month"] not in _MONTHS:
         return None
     day, hour, minute, second, year = map(int, match.group("day", "hour", "minute", "second", "year"))
-    now = datetime.now(UTC)
-    if len(match["year"]) == 2:
-        year += now.year // 100 * 100
+    short = len(match["year"]) == 2
+    if short:
+        year += datetime.now(UTC).year // 100 * 100
     try:
         moment = datetime(year, _MONTHS.index(match["month"]) + 1, day, hour, minute, min(second, 59), tzinfo=UTC)
-        return moment.replace(year=year - 100) if len(match["year"]) == 2 and moment - now > _FIFTY_YEARS else moment
+        return moment.replace(year=year - 100) if short and moment - datetime.now(UTC) > _FIFTY_YEARS else moment
     except ValueError:
         return None
 

@@ -95,8 +95,13 @@ def format_cookie(
         parts.append("Partitioned")
     if not secure and (samesite == "none" or partitioned):
         raise ValueError(f"browsers refuse the cookie {name!r}: samesite='none' and partitioned=True need secure=True")
-    if name[:2] == "__":
-        _check_prefix(name, secure=secure, httponly=httponly, host_only=domain is None and path == "/")
+    prefix = name.lower()  # Browsers look at prefixes without regard to case.
+    if not secure and prefix.startswith(("__secure-", "__host-", "__http-")):
+        raise ValueError(f"browsers refuse the cookie {name!r} without TLS: set it with secure=True")
+    if (domain is not None or path != "/") and prefix.startswith("__host-"):
+        raise ValueError(f"browsers refuse the cookie {name!r} with a domain or a path other than '/': leave both out")
+    if not httponly and prefix.startswith(("__http-", "__host-http-")):
+        raise ValueError(f"browsers refuse the cookie {name!r} where scripts may read it: set it with httponly=True")
     field = "; ".join(parts)
     if len(field) > _SIZE:
         raise ValueError(f"the cookie {name!r} takes {len(field)} bytes and browsers keep {_SIZE}: store the data on the server")
@@ -131,13 +136,3 @@ def _decode(escapes: re.Match[str]) -> str:
         return bytes.fromhex(escapes[0].replace("%", "")).decode("utf-8")
     except UnicodeDecodeError:
         return escapes[0]
-
-
-def _check_prefix(name: str, *, secure: bool, httponly: bool, host_only: bool) -> None:
-    prefix = name.lower()  # Browsers look at prefixes without regard to case.
-    if not secure and prefix.startswith(("__secure-", "__host-", "__http-")):
-        raise ValueError(f"browsers refuse the cookie {name!r} without TLS: set it with secure=True")
-    if not host_only and prefix.startswith("__host-"):
-        raise ValueError(f"browsers refuse the cookie {name!r} with a domain or a path other than '/': leave both out")
-    if not httponly and prefix.startswith(("__http-", "__host-http-")):
-        raise ValueError(f"browsers refuse the cookie {name!r} where scripts may read it: set it with httponly=True")

@@ -36,10 +36,11 @@ class Event(Struct):
         parts: list[str] = []
         if self.comment is not None:
             parts += [f": {line}\n" for line in _BREAK(self.comment)]
-        if self.event is not None:
-            parts.append(f"event: {_one_line('event', self.event)}\n")
-        if self.id is not None:
-            parts.append(f"id: {_one_line('id', self.id)}\n")
+        for field, text in (("event", self.event), ("id", self.id)):
+            if text is not None:
+                if _NO_LINE(text):
+                    raise ValueError(f"the {field} of an event is one line without NUL, not {text!r}")
+                parts.append(f"{field}: {text}\n")
         if self.retry is not None:
             if self.retry < 0:
                 raise ValueError(f"the retry of an event is in milliseconds from 0, not {self.retry}")
@@ -102,12 +103,6 @@ _NO_LINE = re.compile(r"[\r\n\x00]").search
 
 def _encode_event(item: object) -> bytes:
     return item.encode() if isinstance(item, Event) else Event(item).encode()
-
-
-def _one_line(field: str, text: str) -> str:
-    if _NO_LINE(text):
-        raise ValueError(f"the {field} of an event is one line without NUL, not {text!r}")
-    return text
 
 
 async def _with_heartbeat(chunks: AsyncGenerator[bytes], seconds: float) -> AsyncGenerator[bytes]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterator, Callable
 from functools import cached_property
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 from erlen.errors import BadRequest, ContentTooLarge, UnsupportedMediaType
 from erlen.http.headers import Headers
@@ -13,6 +13,10 @@ from erlen.http.limits import Limits
 from erlen.http.parameter import split_parameters
 from erlen.http.query import MultiDict
 from erlen.http.upload import UploadFile, safe_filename
+
+if TYPE_CHECKING:
+    # The package is typed but does not say so.
+    from multipart import MultipartSegment  # type: ignore[import-untyped]
 
 __all__ = ["FormData", "UploadFile", "parse_form", "safe_filename"]
 
@@ -161,8 +165,7 @@ class _Budget:
 async def _parse_multipart(boundary: str, chunks: AsyncIterator[bytes], limits: Limits) -> FormData:
     if not _BOUNDARY(boundary):
         raise BadRequest("The Content-Type of a multipart form has a boundary of 1 to 70 characters.")
-    # The package is typed but does not say so.
-    from multipart import MultipartError, ParserLimitReached, PushMultipartParser  # type: ignore[import-untyped]
+    from multipart import MultipartError, ParserLimitReached, PushMultipartParser
 
     parser = PushMultipartParser(boundary, max_header_size=limits.part_headers_size, max_header_count=_PART_HEADERS, strict=True)
     parts = _Parts(limits)
@@ -203,10 +206,10 @@ async def _inside_boundaries(chunks: AsyncIterator[bytes], boundary: bytes) -> A
     tail = b"\r\n"
     started = False
     epilogue: bytes | None = None
-    async for piece in _joined(chunks):
+    async for part in _joined(chunks):
+        piece = part if started else part.removeprefix(b"\r\n")
         if not started:
             started = True
-            piece = piece.removeprefix(b"\r\n")
             if not piece.startswith(b"--" + boundary):
                 raise BadRequest("The multipart form is malformed: it does not begin with its boundary.")
         if epilogue is None:
@@ -249,16 +252,6 @@ async def _away_from_the_loop(work: Callable[[bytes], None], piece: bytes) -> No
         await to_thread(work, piece)
 
 
-class _Part(Protocol):
-    """What the parser says at the start of a part (`multipart.MultipartSegment`)."""
-
-    headerlist: list[tuple[str, str]]
-    name: str | None
-    filename: str | None
-    content_type: str | None
-    charset: str | None
-
-
 class _Parts:
     """The fields and files of a multipart form, as the parser finds them."""
 
@@ -274,7 +267,7 @@ class _Parts:
         self._field: list[bytes] = []
         self._upload: UploadFile | None = None
 
-    def take(self, event: _Part | bytes | None) -> None:
+    def take(self, event: MultipartSegment | bytes | None) -> None:
         """Handle the start of a part, some of its content, or its end."""
         if event is None:
             self._end()
@@ -291,7 +284,7 @@ class _Parts:
             f"A part of the form has more than {self._limits.part_headers_size} bytes or {_PART_HEADERS} lines of header fields."
         )
 
-    def _begin(self, part: _Part) -> None:
+    def _begin(self, part: MultipartSegment) -> None:
         headers = [(name.lower(), value) for name, value in part.headerlist]
         if sum(len(name) + len(value.encode()) + 4 for name, value in headers) > self._limits.part_headers_size:
             raise self.headers_too_large()

@@ -35,7 +35,6 @@ _ENDINGS = {
     "text/plain": "txt text log",
     "text/vtt": "vtt",
     # documents
-    "application/epub+zip": "epub",
     "application/msword": "doc",
     "application/pdf": "pdf",
     "application/vnd.ms-excel": "xls",
@@ -59,9 +58,7 @@ _ENDINGS = {
     # archives and programs
     "application/gzip": "gz tgz",
     "application/wasm": "wasm",
-    "application/x-tar": "tar",
     "application/zip": "zip",
-    "application/zstd": "zst",
     # fonts
     "font/otf": "otf",
     "font/ttf": "ttf",
@@ -70,27 +67,22 @@ _ENDINGS = {
     # pictures
     "image/avif": "avif",
     "image/gif": "gif",
-    "image/heic": "heic",
     "image/jpeg": "jpg jpeg",
     "image/png": "png",
     "image/svg+xml": "svg",
     "image/vnd.microsoft.icon": "ico",
     "image/webp": "webp",
     # sound
-    "audio/flac": "flac",
     "audio/mp4": "m4a",
     "audio/mpeg": "mp3",
     "audio/ogg": "ogg oga opus",
     "audio/wav": "wav",
     # films
-    "application/dash+xml": "mpd",
     "application/vnd.apple.mpegurl": "m3u8",
     "video/mp2t": "ts",
     "video/mp4": "mp4 m4v",
     "video/quicktime": "mov",
     "video/webm": "webm",
-    # three dimensions
-    "model/gltf-binary": "glb",
 }
 _TYPES = {
     ending: f"{name}; charset=utf-8" if name.startswith("text/") else name

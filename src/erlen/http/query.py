@@ -86,9 +86,13 @@ def parse_pairs(text: str, limit: int) -> list[tuple[str, str]]:
     # PERF: counting is one C call; only text that may be over the limit is split to know.
     if text.count("&") >= limit and sum(map(bool, text.split("&"))) > limit:
         raise BadRequest(f"More than {limit} parameters.")
-    pieces = [piece.partition("=") for piece in text.split("&") if piece]
+    pairs = []
+    for piece in text.split("&"):
+        if piece:
+            name, _, value = piece.partition("=")
+            pairs.append((name, value))
     if "%" in text or "+" in text:
         from urllib.parse import unquote_plus
 
-        return [(unquote_plus(name), unquote_plus(value)) for name, _, value in pieces]
-    return [(name, value) for name, _, value in pieces]
+        return [(unquote_plus(name), unquote_plus(value)) for name, value in pairs]
+    return pairs

@@ -26,10 +26,10 @@ def parse_range(value: str, size: int) -> list[tuple[int, int]] | None:
     Raises:
         RangeNotSatisfiable: if the field is well-formed and no range lies within the content.
     """
-    unit, equals, text = value.partition("=")
-    if not equals or unit.strip().lower() != "bytes" or text.count(",") >= _RANGES:
+    unit, _, text = value.partition("=")
+    specs = [spec for spec in map(str.strip, text.split(",", _RANGES)) if spec]  # RFC 9110, section 5.6.1.2: empty ones are skipped.
+    if not specs or unit.strip().lower() != "bytes" or text.count(",") >= _RANGES:
         return None
-    specs = [spec for spec in map(str.strip, text.split(",")) if spec]  # RFC 9110, section 5.6.1.2: empty elements are skipped.
     ranges: list[tuple[int, int]] = []
     for spec in specs:
         found = _SPEC(spec)
@@ -46,8 +46,6 @@ def parse_range(value: str, size: int) -> list[tuple[int, int]] | None:
             start, end = max(size - (suffix or 0), 0), size
         if start < end:
             ranges.append((start, end))
-    if not specs:
-        return None
     if not ranges:
         raise RangeNotSatisfiable(size)
     ranges.sort()

@@ -126,7 +126,7 @@ class URL(Struct, frozen=True, kw_only=True):
         return cls(
             scheme=scheme,
             userinfo=userinfo,
-            host=host,
+            host=host.lower() if host.isascii() else host,  # the Kelvin sign is K in lower case
             port=None if port == _DEFAULT_PORTS.get(scheme) else port,
             raw_path=raw_path,
             query_string=_encode(query_string, _QUERY, _QUERY_SAFE),
@@ -177,7 +177,7 @@ class URL(Struct, frozen=True, kw_only=True):
         return self._fitted(
             self.scheme if scheme is None else scheme.lower(),
             self.userinfo,
-            self.host if host is None else host.lower(),
+            self.host if host is None else host,
             self.port if isinstance(port, Missing) else port,
             self.raw_path if path is None else encode_path(path),
             self.query_string if query_string is None else query_string,
@@ -293,7 +293,7 @@ def _split_authority(authority: str) -> tuple[str, int | None]:
         host = host[1:-1]
     elif ":" in host:
         raise ValueError(f"{authority!r} is not a host and port: an IPv6 address stands in brackets")
-    return host.lower(), int(digits) if digits else None
+    return host, int(digits) if digits else None
 
 
 def _is_clean(target: str) -> bool:

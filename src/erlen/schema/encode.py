@@ -45,8 +45,12 @@ def json_encoder(annotation: object = None) -> Callable[[object], bytes]:
             wrong = f"{type_name(part.cls)} is secret and cannot be part of an answer"
             raise ConfigurationError(Mistake(wrong, place_of(part.cls), "leave the field out of the model"))
     projector = _Projector(shape)
-    project = projector.project
-    return (lambda value: _encode(project(value, shape))) if shape in projector.naming else _encode
+    exact, project = projector.exact.get(shape), projector.project
+
+    def encode_model(value: object) -> bytes:
+        return _encode(value if type(value) is exact else project(value, shape))
+
+    return encode_model if shape in projector.naming else _encode
 
 
 def _encode(value: object) -> bytes:
@@ -101,7 +105,7 @@ def _find(value: object) -> tuple[str, object]:
 def _parts(value: Any) -> list[tuple[str, object]]:
     if isinstance(value, dict):
         return [(f"[{key!r}]", part) for key, part in value.items()]
-    if isinstance(value, list | tuple | set | frozenset):
+    if isinstance(value, _ARRAYS):
         return [(f"[{index}]", part) for index, part in enumerate(value)]
     if kind_of(type(value)) in _MODELS:
         return [(f".{field.name}", getattr(value, field.name, None)) for field in fields_of(type(value))]
@@ -129,10 +133,20 @@ class _Projector:
 
     def project(self, value: Any, shape: Shape) -> Any:
         """Return the value as its type has it; itself where nothing has to change."""
-        if shape not in self.naming or type(value) is self.exact.get(shape, self):
+        if type(value) is self.exact.get(shape, self) or shape not in self.naming:
             return value
         if shape.kind in _CLASSES:
-            return self._project_object(value, shape)
+            value = value if type(value) is shape.cls else _fit(value, shape)
+            changes = [
+                (name, new)
+                for name, part, exact in self.nested[shape]
+                if type(old := getattr(value, name)) is not exact and (new := self.project(old, part)) is not old
+            ]
+            if changes:
+                value = copy.copy(value)  # the caller's own is not to change
+                for name, new in changes:
+                    (msgspec.structs.force_setattr if shape.kind == "struct" else object.__setattr__)(value, name, new)
+            return value
         if shape.kind == "union":
             return self._project_member(value, shape)
         if shape.kind == "pydantic":
@@ -146,28 +160,15 @@ class _Projector:
         if shape.kind == "mapping":
             value = value if isinstance(value, Mapping) else _fit(value, shape)
             return {name: self.project(item, shape.parts[1]) for name, item in value.items()}
-        if isinstance(value, str | bytes | dict) or not isinstance(value, Iterable):
-            raise Unfit(value, shape.annotation, "it is no list")
-        value = value if isinstance(value, list | tuple | set | frozenset) else list(value)
+        if not isinstance(value, _ARRAYS):
+            if isinstance(value, str | bytes | dict) or not isinstance(value, Iterable):
+                raise Unfit(value, shape.annotation, "it is no list")
+            value = list(value)
         if len(shape.parts) > 1:
             return [self.project(item, part) for item, part in zip(value, shape.parts, strict=True)]
         # PERF: a set of types is made in C, 25 ns an item where a call would take 150.
         item = shape.parts[0]
         return value if {*map(type, value)} <= {self.exact.get(item)} else [self.project(each, item) for each in value]
-
-    def _project_object(self, value: Any, shape: Shape) -> Any:
-        if type(value) is not shape.cls:
-            value = _fit(value, shape)
-        changes = [
-            (name, new)
-            for name, part, exact in self.nested[shape]
-            if type(old := getattr(value, name)) is not exact and (new := self.project(old, part)) is not old
-        ]
-        if changes:
-            value = copy.copy(value)  # the caller's own is not to change
-            for name, new in changes:
-                (msgspec.structs.force_setattr if shape.kind == "struct" else object.__setattr__)(value, name, new)
-        return value
 
     def _project_member(self, value: Any, shape: Shape) -> Any:
         if value is None or value is msgspec.UNSET:
@@ -195,6 +196,7 @@ def _fit(value: object, shape: Shape) -> Any:
         raise Unfit(value, shape.annotation, reason) from error
 
 
+_ARRAYS = (list, tuple, set, frozenset)
 _CLASSES = ("struct", "dataclass", "attrs")
 _MODELS = (*_CLASSES, "typeddict", "pydantic")
 _encode_json = msgspec.json.Encoder(enc_hook=_plain).encode

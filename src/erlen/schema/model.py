@@ -29,8 +29,7 @@ Kind = Literal[
 NOTHINGS = (None, types.NoneType, msgspec.UnsetType)
 """The members of a union that stand for no value."""
 UNIONS = (typing.Union, types.UnionType)
-SCALARS: tuple[object, ...] = (UUID, int, Decimal, float, bool)
-SCALARS += (datetime.datetime, datetime.date, datetime.time, datetime.timedelta, bytes, bytearray, str)
+SCALARS = (UUID, int, Decimal, float, bool, datetime.datetime, datetime.date, datetime.time, datetime.timedelta, bytes, bytearray, str)
 """What one text can become besides enumerations, literals and IP addresses; the strictest first."""
 
 
@@ -139,11 +138,11 @@ class Shape:
 
     def reachable(self) -> list[Shape]:
         """Return this and every shape within it, each once."""
-        found = {self: True}
-        waiting = [self]
+        found: dict[Shape, bool] = {self: True}
+        waiting: list[Shape] = [self]
         for shape in waiting:
-            new = dict.fromkeys([part for part in shape.parts if part not in found], True)
-            found.update(new)
+            new = [part for part in dict.fromkeys(shape.parts) if part not in found]
+            found.update(dict.fromkeys(new, True))
             waiting.extend(new)
         return waiting
 

@@ -7,7 +7,7 @@ import math
 import re
 import types
 import typing
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from decimal import Decimal
 from functools import partial
 from itertools import repeat
@@ -33,7 +33,7 @@ MAX_DIGITS = 4300
 class InvalidItems(ValueError):
     """Some values of a list are wrong; `items` has the position and message of each."""
 
-    def __init__(self, items: Sequence[tuple[int, str]]) -> None:
+    def __init__(self, items: Iterable[tuple[int, str]]) -> None:
         self.items = tuple(items)
         super().__init__(self.items[0][1])
 
@@ -51,15 +51,15 @@ def text_decoder(annotation: object) -> TextDecoder:
     Raises:
         ConfigurationError: if no text can become such a value, or the constraints do not suit the type.
     """
-    if constraints_of(annotation):
-        strict_decoder(annotation)
     members = members_of(annotation)
     some = sorted((member for member in members if member not in NOTHINGS), key=_strictness) or [annotation]
+    for each in (annotation, *some):
+        if constraints_of(each):
+            strict_decoder(each)
     decoders = [_member_decoder(member) for member in some]
     decode = decoders[0] if len(decoders) == 1 else _first_of(decoders, [_in_words(member) for member in some])
-    optional = None in members or types.NoneType in members
-    takes_text = any(unwrap(member) in (str, Any, object) for member in some)
-    return (lambda text: decode(text) if text else None) if optional and not takes_text else decode
+    optional = types.NoneType in members and not any(unwrap(member) in (str, Any, object) for member in some)
+    return (lambda text: decode(text) if text else None) if optional else decode
 
 
 def list_decoder(annotation: object) -> Callable[[Sequence[str]], object]:
@@ -78,28 +78,21 @@ def list_decoder(annotation: object) -> Callable[[Sequence[str]], object]:
     arguments = typing.get_args(bare) or (str,)
     origin = typing.get_origin(bare) or bare
     fixed = origin is tuple is not bare and arguments[-1] is not Ellipsis
-    decoders = [text_decoder(argument) for argument in arguments] if fixed else repeat(text_decoder(arguments[0]))
-    is_list = origin is list and not constraints_of(member)
-    if not is_list:
+    decoders = [text_decoder(argument) for argument in arguments if argument is not Ellipsis]
+    plain = origin in (list, set, frozenset, tuple) and not constraints_of(member)
+    if not plain:
         strict_decoder(member)
 
     def decode_list(texts: Sequence[str]) -> object:
         if fixed and len(texts) != len(arguments):
             raise ValueError(f"Must have exactly {len(arguments)} items.")
-        values, wrong = [], []
-        for position, (text, decode) in enumerate(zip(texts, decoders, strict=False)):
-            try:
-                values.append(decode(text))
-            except ValueError as error:
-                wrong.append((position, str(error)))
-        if wrong:
-            raise InvalidItems(wrong)
-        if is_list:
-            return values
         try:
-            return msgspec.convert(values, member)
+            values = [decode(text) for decode, text in zip(decoders, texts, strict=True)] if fixed else [*map(decoders[0], texts)]
+            return origin(values) if plain else msgspec.convert(values, member)
         except msgspec.ValidationError as error:
             raise ValueError(sentence(str(error))) from None
+        except ValueError:
+            raise InvalidItems(_wrong_items(texts, decoders if fixed else repeat(decoders[0]))) from None
 
     return decode_list
 
@@ -109,6 +102,14 @@ def text_faults(error: ValueError, location: tuple[str | int, ...]) -> list[Faul
     if isinstance(error, InvalidItems):
         return [Fault((*location, position), message) for position, message in error.items]
     return [Fault(location, str(error))]
+
+
+def _wrong_items(texts: Sequence[str], decoders: Iterable[TextDecoder]) -> Iterator[tuple[int, str]]:
+    for position, (text, decode) in enumerate(zip(texts, decoders, strict=False)):
+        try:
+            decode(text)
+        except ValueError as error:
+            yield position, str(error)
 
 
 def _first_of(decoders: list[TextDecoder], names: list[str]) -> TextDecoder:
@@ -184,8 +185,7 @@ def _text_to_decimal(text: str) -> Decimal:
 
 
 def _text_to_bool(text: str) -> bool:
-    value = _BOOLEANS.get(text.lower())
-    if value is None:
+    if (value := _BOOLEANS.get(text.lower())) is None:
         raise ValueError("Expected true or false.")
     return value
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import sys
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -84,14 +82,8 @@ def serve(
     else:
         check_address(host, port)
 
-    class Server(Granian):  # type: ignore[valid-type, misc]  # a different class on free-threaded builds
-        def signal_handler_interrupt(self, *args: Any, **kwargs: Any) -> None:
-            if door == "wsgi":
-                _tell(self.wrks)
-            super().signal_handler_interrupt(*args, **kwargs)
-
     settings: dict[str, Any] = {"blocking_threads": threads} if door == "wsgi" else {}
-    server = Server(
+    server = Granian(
         "erlen",
         address=host,
         port=port,
@@ -116,7 +108,8 @@ def serve(
         workers_kill_timeout=kill_timeout,
         **settings,
     )
-    server.serve(target_loader=partial(_load, target, door, str(folder or Path.cwd())), wrap_loader=False)
+    loader: Any = partial(_load, target, door, str(folder or Path.cwd()))  # picklable, for workers that are spawned
+    server.serve(target_loader=loader, wrap_loader=False)
 
 
 def _load(target: str | None, door: Door, folder: str) -> object:
@@ -124,12 +117,3 @@ def _load(target: str | None, door: Door, folder: str) -> object:
     # would be lost and the main process wait in vain. There is nothing to finish yet, so it may end the worker.
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     return load(target, door, folder)
-
-
-def _tell(workers: list[Any]) -> None:
-    if sys.platform == "win32":
-        return
-    for worker in workers:
-        pid = getattr(worker.inner, "pid", None)  # threads, on free-threaded builds, have none
-        if pid is not None and worker.is_alive():
-            os.kill(pid, signal.SIGUSR1)

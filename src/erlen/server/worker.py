@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import gc
 import signal
+import sys
+import threading
+from collections.abc import Callable
+from time import monotonic, sleep
 from typing import Literal, TypeAlias
 
 from erlen.server.target import load_app
@@ -30,11 +34,42 @@ def load(spec: str | None, door: Door, folder: str) -> object:
     site = app.site if hasattr(type(app), "site") else None  # type: ignore[attr-defined]
     if site is None:
         return app
-    if door == "wsgi" and hasattr(signal, "SIGUSR1"):
-        # Granian's WSGI worker sets its handlers for SIGTERM after this and offers no hook: its main process tells it first.
-        signal.signal(signal.SIGUSR1, lambda *_: site.draining.start())
+    if door == "wsgi":
+        _watch_signals_later(site.draining.watch_signals)
     entry: object = getattr(site, door)
     gc.collect()
     gc.freeze()
     gc.set_threshold(*COLLECT_AFTER)
     return entry
+
+
+def _watch_signals_later(watch: Callable[[], object]) -> None:
+    """Call `watch` in the main thread once the server has set its own handler for SIGTERM.
+
+    A server with an event loop gives its applications a moment for that; granian's WSGI worker has no such hook.
+    """
+    if sys.platform == "win32" or threading.current_thread() is not threading.main_thread():
+        return
+    main = threading.get_ident()
+    before = signal.getsignal(signal.SIGTERM)
+    users = signal.getsignal(signal.SIGUSR1)
+
+    def handle(*_: object) -> None:
+        signal.signal(signal.SIGUSR1, users)
+        watch()
+
+    def wait() -> None:
+        end = monotonic() + PATIENCE
+        while signal.getsignal(signal.SIGTERM) is before:
+            if monotonic() > end:
+                return
+            sleep(0.02)
+        # To the main thread itself: where another one took the signal, the main thread would go on waiting on its lock.
+        signal.pthread_kill(main, signal.SIGUSR1)
+
+    signal.signal(signal.SIGUSR1, handle)
+    threading.Thread(target=wait, name="erlen-signals", daemon=True).start()
+
+
+# The seconds within which a server has set its handlers.
+PATIENCE = 10.0

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Any, NamedTuple, TypedDict
+from typing import Any, Generic, NamedTuple, TypedDict, TypeVar
 
+import msgspec
 import pytest
 from msgspec import Struct
 
-from erlen.schema.decimals import is_odd, odd_decimals
-from erlen.schema.faults import checker_of
+from erlen.schema.faults import Checker, is_odd
+
+T = TypeVar("T")
 
 
 class Price(Struct):
@@ -30,6 +32,16 @@ class Point(NamedTuple):
     x: Decimal
 
 
+class Box(Struct, Generic[T]):
+    value: T
+    other: int = 0
+
+
+class Boxes(Struct):
+    number: Box[Decimal]
+    text: Box[str]
+
+
 ODD, FINE = Decimal("NaN"), Decimal("1.5")
 HOLDERS: list[tuple[Any, Any]] = [
     (Decimal, lambda d: d),
@@ -43,20 +55,22 @@ HOLDERS: list[tuple[Any, Any]] = [
     (Point, Point),
     (Chain, lambda d: Chain(Chain(price=Price(d)))),
     (list[Price | int], lambda d: [1, Price(d)]),
+    (dict[Decimal, int], lambda d: {d: 1}),
+    (Boxes, lambda d: Boxes(Box(d), Box("a"))),
 ]
 
 
 @pytest.mark.parametrize(("annotation", "hold"), HOLDERS)
 def test_an_odd_decimal_is_found_anywhere(annotation: Any, hold: Any) -> None:
-    checker = checker_of(annotation)
-    assert checker.decimal
-    find = odd_decimals(checker)
-    assert find(hold(ODD))
-    assert not find(hold(FINE))
+    refuse = Checker(annotation).refuse_odd
+    assert refuse is not None
+    with pytest.raises(msgspec.ValidationError, match="finite"):
+        refuse(hold(ODD))
+    refuse(hold(FINE))
 
 
 def test_types_without_a_decimal_are_known() -> None:
-    assert not checker_of(dict[str, list[int | str]]).decimal
+    assert Checker(dict[str, list[int | str]]).refuse_odd is None
 
 
 @pytest.mark.parametrize("text", ["NaN", "sNaN", "Infinity", "-Infinity", "1E+1000", "1E-1000", "1" * 1001])
