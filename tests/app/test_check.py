@@ -7,7 +7,7 @@ import pytest
 from erlen import App, ConfigurationError, Settings
 from erlen.app.check import deployment_mistakes
 
-SAFE = {"secret_key": "0123456789abcdefghijklmnopqrstuvwxyz", "allowed_hosts": ("example.com",)}
+SAFE: dict[str, Any] = {"secret_key": "0123456789abcdefghijklmnopqrstuvwxyz", "allowed_hosts": ("example.com",)}
 
 
 def settings_found(**changes: Any) -> list[str]:

@@ -87,7 +87,7 @@ def locations(answer: Any) -> list[list[object]]:
 def test_path_parameters_of_every_scalar_kind(client_for: MakeClient) -> None:
     app = App()
 
-    @app.get("/{i}/{f}/{b}/{u}/{d}/{c}/{l}/{m}")
+    @app.get("/{i}/{f}/{b}/{u}/{d}/{c}/{w}/{m}")
     def show(
         i: int,
         f: float,
@@ -95,11 +95,11 @@ def test_path_parameters_of_every_scalar_kind(client_for: MakeClient) -> None:
         u: uuid.UUID,
         d: datetime.date,
         c: Colour,
-        l: Literal["x", "y"],
-        m: decimal.Decimal,  # noqa: E741
+        w: Literal["x", "y"],
+        m: decimal.Decimal,
     ) -> list[Any]:
         assert (type(i), type(u), type(d), type(c)) == (int, uuid.UUID, datetime.date, Colour)
-        return [i, f, b, u, d, c, l, m]
+        return [i, f, b, u, d, c, w, m]
 
     client = client_for(app)
     good = ["1", "2.5", "true", "12345678-1234-1234-1234-123456789abc", "2024-01-02", "red", "x", "1.20"]
@@ -143,7 +143,7 @@ def test_query_parameters(client_for: MakeClient) -> None:
     app = App()
 
     @app.get("/")
-    def show(
+    def show(  # type: ignore[no-untyped-def]
         required: int,
         optional: int | None = None,
         default: str = "d",
@@ -155,7 +155,7 @@ def test_query_parameters(client_for: MakeClient) -> None:
         other: Annotated[int, Query("o-t")] = 1,
         *,
         keyword: Colour = Colour.RED,
-        untyped=7,  # type: ignore[no-untyped-def]
+        untyped=7,
     ) -> list[Any]:
         many.append(0)
         return [required, optional, default, flag, many, unique and sorted(unique), several, short, other, keyword, untyped]
@@ -276,7 +276,8 @@ def test_other_bodies(client_for: MakeClient) -> None:
     assert client.post("/map", json={"a": 1, "b": 2}).json() == 3
     assert client.post("/scalar", json=4).json() == 4
     assert client.post("/scalar", json="4").status == 422
-    assert [client.post("/either", json=value).text for value in ({"name": "a"}, [], None)] == ["Item", "list", "NoneType"]
+    either: list[Any] = [{"name": "a"}, [], None]
+    assert [client.post("/either", json=value).text for value in either] == ["Item", "list", "NoneType"]
     assert client.post("/either").text == "NoneType"
     assert client.post("/bytes", content=b"\xff\x00").content == b"\xff\x00"
     assert client.post("/text", content="Grüße".encode()).text == "Grüße"
@@ -407,7 +408,7 @@ def test_forms_and_files(client_for: MakeClient) -> None:
     assert client.post("/box", data={"count": "3"}).json() == [False, 3]
     assert locations(client.post("/box", data={"count": ""})) == [["form", "count"]]
 
-    upload = {"one": ("a.txt", b"one"), "many": [("b.txt", b"b"), ("c.txt", b"c")], "content": ("d", b"content")}
+    upload: dict[str, Any] = {"one": ("a.txt", b"one"), "many": [("b.txt", b"b"), ("c.txt", b"c")], "content": ("d", b"content")}
     assert client.post("/files", files=upload, data={"note": "n"}).json() == ["a.txt", "one", ["b.txt", "c.txt"], "content", None, "n"]
     missing = client.post("/files", data={"one": "text"}, files={"content": ("d", b"x" * 20)})
     assert locations(missing) == [["form", "one"], ["form", "many"], ["form", "content"]]

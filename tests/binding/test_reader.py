@@ -78,8 +78,6 @@ def options(methods: frozenset[str]) -> EndpointOptions:
         limits=Limits(),
         providers=Providers(),
         overrides={},
-        thread_call=_never,
-        on_error=None,
     )
 
 
@@ -111,10 +109,11 @@ def endpoint_for(annotation: Any, *, default: Any, method: str) -> tuple[Endpoin
 def agree(annotation: Any, default: Any, method: str, make: Any) -> None:
     """Hold the fast path to the slow one, for two equal requests."""
     endpoint, reader, received = endpoint_for(annotation, default=default, method=method)
+    call = endpoint.write("loop", thread_call=_never)
 
     async def fast(request: Request) -> Any:
         try:
-            await endpoint.call(request)
+            await call(request)
         except InvalidRequest as error:
             return error.faults
         except HTTPError as error:
@@ -187,7 +186,7 @@ def test_binding_is_linear_in_the_query() -> None:
         best = 9.0
         for request in requests:
             began = perf_counter()
-            drive(endpoint.call(request))
+            drive(endpoint.write("loop", thread_call=_never)(request))
             best = min(best, perf_counter() - began)
         return best
 
@@ -198,4 +197,4 @@ def test_binding_is_linear_in_the_query() -> None:
 def test_more_parameters_than_the_limit_are_refused(count: int) -> None:
     endpoint, _, _ = endpoint_for(int, default=1, method="GET")
     with pytest.raises(HTTPError, match="More than 1000 parameters"):
-        drive(endpoint.call(factory.get("/?" + "&".join(["y=1"] * count))))
+        drive(endpoint.write("loop", thread_call=_never)(factory.get("/?" + "&".join(["y=1"] * count))))

@@ -67,7 +67,7 @@ class Colour(Enum):
     RED = "red"
 
 
-class Shade(str, Enum):
+class Shade(str, Enum):  # noqa: UP042 - what is older than StrEnum has a name for its text
     DARK = "dark"
 
 
@@ -365,7 +365,8 @@ def test_events_and_other_streams_by_annotation_or_first_item(client_for: MakeCl
         yield {"a": 1}
         yield {"a": 2}
 
-    for name, items in {"e": [Event("x")], "t": ["a", "b"], "b": [b"\xff"], "l": [{"a": 1}], "n": []}.items():
+    streams: dict[str, list[Any]] = {"e": [Event("x")], "t": ["a", "b"], "b": [b"\xff"], "l": [{"a": 1}], "n": []}
+    for name, items in streams.items():
 
         def make(items: list[Any]) -> tuple[Callable[..., Any], Callable[..., Any], Callable[..., Any]]:
             async def on_loop():  # type: ignore[no-untyped-def]

@@ -32,7 +32,8 @@ def test_what_the_loop_sends_back_runs_in_the_thread_that_waits(pool: ThreadPool
         return threading.get_ident(), pool.wait(back())
 
     async def main() -> None:
-        here, there = await limited(pool.call(outer))  # type: ignore[misc]
+        async with asyncio.timeout(10):
+            here, there = await pool.call(outer)
         assert here == there
 
     asyncio.run(main())
@@ -86,8 +87,7 @@ def test_a_thread_that_is_not_of_the_pool_can_wait_for_a_loop_too(pool: ThreadPo
         thread = threading.Thread(target=lambda: answers.append(pool.wait(back(), loop)))
         loop = asyncio.get_running_loop()
         thread.start()
-        while thread.is_alive():
-            await asyncio.sleep(0.01)
+        await asyncio.to_thread(thread.join)
         assert answers == [thread.ident]
 
     asyncio.run(main())

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-import msgspec
 from msgspec import Struct
 
 from erlen.app.flatten import Flat
@@ -15,8 +14,8 @@ from erlen.app.problems import Problems
 from erlen.app.routes import Hooks, MountRecord, Policy, RouteRecord
 from erlen.app.site import Site
 from erlen.binding.dependency import colour_of
-from erlen.binding.endpoint import Endpoint, EndpointOptions, build_endpoint
-from erlen.errors import ConfigurationError, HTTPError
+from erlen.binding.endpoint import Endpoint, EndpointOptions
+from erlen.errors import HTTPError
 from erlen.http.request import Request
 from erlen.http.response import Response
 from erlen.routing.pattern import HostPattern, Pattern
@@ -101,16 +100,8 @@ class _Compiler:
         # `threaded=False` spares the loop's hop; on the WSGI door a `def` is in a thread anyway.
         colour = colour_of(record.handler, threaded=options.threaded or self.crossing.colour == "thread")
         guarded = bool(options.middleware) or any(scope.is_around for scope in scopes)
-        own = msgspec.structs.replace(
-            one.options,
-            colour=colour,
-            thread_call=self.crossing.call_in_thread,
-            on_error=errors.responder(colour) if guarded else None,
-        )
-        endpoint, wrong = build_endpoint(record.handler, own)
-        if endpoint is None:
-            raise ConfigurationError(wrong)
-        chain = Chain(endpoint.call, colour, self.crossing, errors, endpoint.preload)
+        call = one.endpoint.write(colour, thread_call=self.crossing.call_in_thread, on_error=errors.responder(colour) if guarded else None)
+        chain = Chain(call, colour, self.crossing, errors, one.endpoint.preload)
         if options.timeout is not None:
             chain = _with_timeout(chain, options.timeout)
         if options.deprecated:

@@ -139,8 +139,6 @@ class _Freezer:
             limits=limits,
             providers=self.providers,
             overrides=self.replaced,
-            thread_call=LoopCrossing(self.crossings).call_in_thread,
-            on_error=None,
             localns=record.localns,
             view=record.view,
             encoders={**self.app.encoders, **self.setup.encoders},

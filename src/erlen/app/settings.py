@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, get_args, get_origin
+from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
 
 import msgspec
 from msgspec import Meta, Struct
@@ -109,14 +109,17 @@ class Settings(Struct, frozen=True, kw_only=True):
         return f"{type(self).__name__}({', '.join(shown)})"
 
 
+AnySettings = TypeVar("AnySettings", bound=Settings)
+
+
 def is_secret(name: str) -> bool:
     """Return whether a setting of this name is masked wherever it is shown."""
     return any(part in name.lower() for part in ("secret", "password", "passwd", "token", "private", "credential", "api_key", "apikey"))
 
 
 def resolve_settings(
-    defaults: Settings, environment: Mapping[str, str] | None = None, overrides: Mapping[str, Any] | None = None
-) -> Settings:
+    defaults: AnySettings, environment: Mapping[str, str] | None = None, overrides: Mapping[str, Any] | None = None
+) -> AnySettings:
     """Return the settings in force: code, then environment, then overrides.
 
     Raises:

@@ -8,6 +8,8 @@ namespace it runs in.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from functools import lru_cache
+from types import CodeType
 from typing import Any, TypeAlias
 
 from msgspec import Struct
@@ -45,10 +47,6 @@ class EndpointOptions(Struct, frozen=True, kw_only=True, eq=False):
     limits: Limits
     providers: Providers
     overrides: Mapping[Any, Callable[..., Any]]
-    thread_call: ThreadCall
-    """Awaits a `def` in a thread, for dependencies of an `async def` handler."""
-    on_error: OnError | None
-    """Set where something outside looks at responses: then errors become responses in here, without a further frame."""
     localns: Mapping[str, Any] | None = None
     view: Callable[[], object] | None = None
     """Makes the instance a class-based view's method is called on."""
@@ -58,22 +56,8 @@ class EndpointOptions(Struct, frozen=True, kw_only=True, eq=False):
     """Dependencies called for their effect before those of the handler."""
 
 
-class Endpoint(Struct, eq=False):
-    """A handler made callable with a request."""
-
-    call: Call
-    parameters: list[Parameter]
-    returns: Any
-    preload: str | None
-    """`body` or `form` where the request must be read before a thread takes it."""
-    streams: StreamMode | None
-    path_annotations: dict[str, Any]
-    """What the path's parameters are annotated as, here and in dependencies; the router converts them to it."""
-    source: str
-
-
 def build_endpoint(handler: Handler, options: EndpointOptions) -> tuple[Endpoint | None, list[Mistake]]:
-    """Read a handler's signature and generate its endpoint; without one, the mistakes say why."""
+    """Read a handler's signature and prepare its endpoint; without one, the mistakes say why."""
     parameters, returns, mistakes = read_signature(
         handler,
         path_names=options.param_names,
@@ -109,8 +93,7 @@ def build_endpoint(handler: Handler, options: EndpointOptions) -> tuple[Endpoint
     if mistakes:
         return None, mistakes
     try:
-        writer = _Writer(handler, parameters, steps, step_of, returns, options)
-        return writer.build(), []
+        return Endpoint(handler, parameters, steps, step_of, returns, options), []
     except (TypeError, ValueError, NotImplementedError, ErlenError) as error:
         return None, [Mistake(f"{options.name}: {error}", options.where)]
 
@@ -135,8 +118,13 @@ def _contradictions(parameters: list[Parameter], options: EndpointOptions) -> li
     return []
 
 
-class _Writer:
-    """Writes one endpoint's source."""
+class Endpoint:
+    """A handler with the way to call it with a request: read once, written for each colour of door that asks.
+
+    `parameters` and `returns` are its signature; `preload` is `body` or `form` where the request must be read before a thread takes it;
+    `streams` is how a generator is sent; `path_annotations` are the path's parameters, here and in dependencies, which the router
+    converts.
+    """
 
     def __init__(
         self,
@@ -149,45 +137,45 @@ class _Writer:
     ) -> None:
         self.handler = handler
         self.parameters = parameters
-        self.steps = steps
-        self.step_of = step_of
         self.returns = returns
-        self.options = options
-        self.plan: ResultPlan = plan_result(
+        self._steps = steps
+        self._step_of = step_of
+        self._options = options
+        self._plan: ResultPlan = plan_result(
             returns, status=options.status, name=options.name, debug=options.debug, encoders=options.encoders
         )
-        self.env: dict[str, Any] = {"Incomplete": Incomplete, "InvalidRequest": InvalidRequest, "Response": Response, "handler": handler}
-        self.readers: list[Reader] = []
-        self.embedded: list[Parameter] = []
-        self.variables: dict[int, str] = {}
-        self.cleans_up = any(step.form in ("generator", "async_generator") for step in steps)
-        self.generator = form_of(handler) if is_generator_function(handler) else None
-
-    def build(self) -> Endpoint:
+        self._env: dict[str, Any] = {"Incomplete": Incomplete, "InvalidRequest": InvalidRequest, "Response": Response, "handler": handler}
+        self._readers: list[Reader] = []
+        self._embedded: list[Parameter] = []
+        self._variables: dict[int, str] = {}
+        self._cleans_up = any(step.form in ("generator", "async_generator") for step in steps)
+        self._generator = form_of(handler) if is_generator_function(handler) else None
         self._choose_readers()
-        binding = self._binding_lines()
-        calling = self._calling_lines()
-        lines = ["async def endpoint(request):"]
-        body = binding + calling
-        if self.options.on_error is not None:
-            self.env["on_error"] = self.options.on_error
+        needs = frozenset[str]().union(*(reader.needs for reader in self._readers)) | ({"body"} if self._embedded else set())
+        self._binding = self._binding_lines(needs)
+        self.preload = "form" if "form" in needs else "body" if "body" in needs else None
+        self.streams: StreamMode | None = (self._plan.stream or "peek") if self._generator else self._plan.stream
+        self.path_annotations = {parameter.key: parameter.annotation for parameter in reversed(self._every()) if parameter.kind == "path"}
+
+    def write(self, colour: Colour, *, thread_call: ThreadCall, on_error: OnError | None = None) -> Call:
+        """Generate the coroutine function.
+
+        Args:
+            colour: where it will run.
+            thread_call: awaits a `def` in a thread, for dependencies of an `async def` handler.
+            on_error: set where something outside looks at responses: then errors become responses in here, without a further frame.
+        """
+        env = {**self._env, "thread_call": thread_call if colour == "loop" else None, "on_error": on_error}
+        body = self._binding + self._calling_lines(env, colour)
+        if on_error is not None:
             body = ["try:", *_indent(body), "except Exception as error:", "    return await on_error(request, error)"]
-        lines += _indent(body)
-        source = "\n".join(lines) + "\n"
-        exec(compile(source, f"<endpoint {self.options.name}>", "exec"), self.env)  # noqa: S102 - our own source, see the module's docstring
-        needs = self._needs()
-        return Endpoint(
-            call=self.env["endpoint"],
-            parameters=self.parameters,
-            returns=self.returns,
-            preload="form" if "form" in needs else "body" if "body" in needs else None,
-            streams=(self.plan.stream or "peek") if self.generator else self.plan.stream,
-            path_annotations={parameter.key: parameter.annotation for parameter in reversed(self._every()) if parameter.kind == "path"},
-            source=source,
-        )
+        source = "\n".join(["async def endpoint(request):", *_indent(body), ""])
+        exec(_compile(source), env)  # noqa: S102 - our own source, see the module's docstring
+        call: Call = env["endpoint"]
+        return call
 
     def _every(self) -> list[Parameter]:
-        return [*self.parameters, *(argument for step in self.steps for argument, _ in step.arguments)]
+        return [*self.parameters, *(argument for step in self._steps for argument, _ in step.arguments)]
 
     # -- binding ------------------------------------------------------------------------------------------------------------
 
@@ -196,39 +184,34 @@ class _Writer:
         bodies = {parameter.key: parameter for parameter in every if parameter.kind == "body"}
         embed = len(bodies) > 1 or any(isinstance(one.marker, Body) and one.marker.embed for one in bodies.values())
         if embed:
-            self.embedded = list(bodies.values())
-        params_at = {name: position for position, name in enumerate(self.options.param_names)}
+            self._embedded = list(bodies.values())
+        params_at = {name: position for position, name in enumerate(self._options.param_names)}
         known: dict[tuple[str, str, int], str] = {}
         for parameter in every:
-            reader = reader_for(parameter, embed=embed, json_depth=self.options.limits.json_depth, params_at=params_at)
+            reader = reader_for(parameter, embed=embed, json_depth=self._options.limits.json_depth, params_at=params_at)
             if reader is None:
                 if parameter.kind == "body":
-                    self.variables[id(parameter)] = f"b_{list(bodies).index(parameter.key)}"
+                    self._variables[id(parameter)] = f"b_{list(bodies).index(parameter.key)}"
                 continue
             same = (parameter.kind, parameter.key, hash(repr((parameter.annotation, parameter.default))))
             if same not in known:
-                known[same] = f"v{len(self.readers)}"
-                self.readers.append(reader)
-            self.variables[id(parameter)] = known[same]
+                known[same] = f"v{len(self._readers)}"
+                self._readers.append(reader)
+            self._variables[id(parameter)] = known[same]
 
-    def _needs(self) -> frozenset[str]:
-        needs = frozenset[str]().union(*(reader.needs for reader in self.readers))
-        return needs | {"body"} if self.embedded else needs
-
-    def _binding_lines(self) -> list[str]:
-        needs = self._needs()
+    def _binding_lines(self, needs: frozenset[str]) -> list[str]:
         lines: list[str] = []
         if "query" in needs:
-            self.env.update(parse_pairs=parse_pairs, query_limit=self.options.limits.form_fields)
+            self._env.update(parse_pairs=parse_pairs, query_limit=self._options.limits.form_fields)
             lines.append("q = dict(parse_pairs(request.query_string, query_limit))")
         if "cookies" in needs:
             lines.append("cookies = request.cookies")
         safe: list[str] = []
         risky: list[str] = []
         late: list[str] = []
-        for number, reader in enumerate(self.readers):
+        for number, reader in enumerate(self._readers):
             for name, value in reader.env.items():
-                self.env[f"r{number}_{name}"] = value
+                self._env[f"r{number}_{name}"] = value
             written = [line.replace("{v}", f"v{number}").replace("{k}", f"r{number}") for line in reader.lines]
             if not reader.can_fail and not reader.needs:
                 safe += written
@@ -241,10 +224,10 @@ class _Writer:
         if "form" in needs:
             risky.append("form = await request.form()")
         risky += late
-        if self.embedded:
+        if self._embedded:
             risky += self._embedded_lines()
-        if any(reader.can_fail for reader in self.readers) or self.embedded:
-            self.env["collect"] = _collector(self.readers, self.embedded, self.env.get("decode_embedded"))
+        if any(reader.can_fail for reader in self._readers) or self._embedded:
+            self._env["collect"] = _collector(self._readers, self._embedded, self._env.get("decode_embedded"))
             risky = [
                 "try:",
                 *_indent(risky),
@@ -254,19 +237,19 @@ class _Writer:
         return safe + lines + risky
 
     def _embedded_lines(self) -> list[str]:
-        decode, check = embedded_reader(self.embedded, self.options.limits.json_depth)
-        self.env.update(decode_embedded=decode, check_embedded=check)
+        decode, check = embedded_reader(self._embedded, self._options.limits.json_depth)
+        self._env.update(decode_embedded=decode, check_embedded=check)
         lines = ["check_embedded(request)", "embedded = decode_embedded(body)"]
-        return lines + [f"b_{number} = embedded.{parameter.name}" for number, parameter in enumerate(self.embedded)]
+        return lines + [f"b_{number} = embedded.{parameter.name}" for number, parameter in enumerate(self._embedded)]
 
     # -- calling ------------------------------------------------------------------------------------------------------------
 
-    def _calling_lines(self) -> list[str]:
+    def _calling_lines(self, env: dict[str, Any], colour: Colour) -> list[str]:
         lines: list[str] = []
         names: dict[int, str] = {}
-        for number, step in enumerate(self.steps):
+        for number, step in enumerate(self._steps):
             names[id(step)] = f"d{number}"
-            self.env[f"call{number}"] = step.call
+            env[f"call{number}"] = step.call
             arguments = self._arguments([(parameter, inner) for parameter, inner in step.arguments], names)
             called = f"call{number}({arguments})"
             if step.form == "await":
@@ -275,15 +258,13 @@ class _Writer:
                 called = f"cleanup.enter({called})"
             elif step.form == "async_generator":
                 called = f"await cleanup.aenter({called})"
-            elif step.hop:
-                self.env["thread_call"] = self.options.thread_call
+            elif step.hop and colour == "loop":
                 called = f"await thread_call(call{number}{', ' if arguments else ''}{arguments})"
             lines.append(f"d{number} = {called}")
-        lines += self._handler_lines(names)
-        if not self.cleans_up:
+        lines += self._handler_lines(env, names)
+        if not self._cleans_up:
             return [line.replace("response = ", "return ", 1) for line in lines]
-        self.env["Cleanup"] = Cleanup
-        self.env.update(closing_with=closing_with, thread_call=self.options.thread_call if self.options.colour == "loop" else None)
+        env.update(Cleanup=Cleanup, closing_with=closing_with)
         closing = [
             "if response.kind == 'stream' and request.method != 'HEAD':",
             "    return closing_with(response, cleanup, thread_call)",
@@ -299,21 +280,21 @@ class _Writer:
             *closing,
         ]
 
-    def _handler_lines(self, names: dict[int, str]) -> list[str]:
-        pairs = [(parameter, self.step_of.get(parameter.name)) for parameter in self.parameters]
+    def _handler_lines(self, env: dict[str, Any], names: dict[int, str]) -> list[str]:
+        pairs = [(parameter, self._step_of.get(parameter.name)) for parameter in self.parameters]
         arguments = self._arguments(pairs, names)
-        if self.options.view is not None:
-            self.env["view"] = self.options.view
+        if self._options.view is not None:
+            env["view"] = self._options.view
             arguments = "view()" + (", " + arguments if arguments else "")
-        plan = self.plan
-        if self.generator is not None:
-            self.env.update(start=start_stream, plan=plan)
+        plan = self._plan
+        if self._generator is not None:
+            env.update(start=start_stream, plan=plan)
             return [f"response = await start(request, handler({arguments}), plan)"]
         awaits = "await " if form_of(self.handler) == "await" else ""
         called = f"{awaits}handler({arguments})"
-        self.env["convert"] = plan.convert
+        env["convert"] = plan.convert
         if plan.fast_class is None:
-            self.env.update(start=start_stream, generators=GENERATORS, plan=plan)
+            env.update(start=start_stream, generators=GENERATORS, plan=plan)
             return [
                 f"value = {called}",
                 "if value.__class__ in generators:",
@@ -321,10 +302,10 @@ class _Writer:
                 "else:",
                 "    response = convert(value)",
             ]
-        self.env.update(fast_class=plan.fast_class, content_type=plan.content_type)
+        env.update(fast_class=plan.fast_class, content_type=plan.content_type)
         encoded = "value"
         if plan.encode is not None:
-            self.env["encode"] = plan.encode
+            env["encode"] = plan.encode
             encoded = "encode(value)"
         return [
             f"value = {called}",
@@ -341,7 +322,7 @@ class _Writer:
         """Write the arguments of a call: by position where the callee allows it, which is the cheapest."""
         written = []
         for parameter, step in pairs:
-            value = names[id(step)] if step is not None else self.variables[id(parameter)]
+            value = names[id(step)] if step is not None else self._variables[id(parameter)]
             written.append(value if parameter.positional else f"{parameter.name}={value}")
         return ", ".join(written)
 
@@ -366,6 +347,12 @@ def _collector(
         return error
 
     return collect
+
+
+@lru_cache(1024)
+def _compile(source: str) -> CodeType:
+    """Compile an endpoint's source: it names nothing of the user's, so that similar handlers share it."""
+    return compile(source, "<endpoint>", "exec")
 
 
 def _indent(lines: list[str]) -> list[str]:

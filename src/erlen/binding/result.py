@@ -115,8 +115,9 @@ def to_response(
         return to_response(value[0], status=value[1], encode=encode, stream=stream, encode_item=encode_item, name=name, headers=own)
     if value is None:
         return Response(b"", 204 if status == 200 else status, headers)
-    if hasattr(value, "__html__"):
-        return Response(str(value.__html__()), status, headers, HTML)
+    to_html: Callable[[], str] | None = getattr(value, "__html__", None)
+    if to_html is not None:
+        return Response(str(to_html()), status, headers, HTML)
     if isinstance(value, str):
         return Response(str.__str__(value), status, headers, TEXT)  # of an enumeration's member the value, not the name
     if isinstance(value, (bytes, bytearray, memoryview)):

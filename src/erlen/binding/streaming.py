@@ -22,7 +22,7 @@ GENERATORS = frozenset({GeneratorType, AsyncGeneratorType})
 async def start_stream(request: Request, items: Any, plan: ResultPlan) -> StreamResponse:
     """Answer with a generator. Where the annotation does not say what it yields, its first item does."""
     mode = plan.stream or "peek"
-    is_async = isinstance(items, AsyncIterator)
+    is_async = hasattr(items, "__anext__")
     source = items
     if mode == "peek":
         first = await anext(items, _END) if is_async else next(items, _END)

@@ -444,7 +444,7 @@ def decode_json(body: bytes, *, depth: int) -> Any:
 
 def too_deep(body: bytes, depth: int) -> bool:
     """Return whether the JSON text nests deeper than `depth`, in linear time."""
-    # PERF: counting openers bounds the depth; what looks into a suspicious text is C, 4 ns a byte where a loop takes 50.
+    # PERF: counting openers bounds the depth; what looks into a suspicious text is C: 10 ns a byte where a loop takes 50.
     if body.count(b"[") + body.count(b"{") <= depth:
         return False
     unescaped = body.replace(b"\\\\", b"").replace(b'\\"', b"")
