@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
-__all__ = ["drive"]
+__all__ = ["SUSPENDED", "drive"]
 
+SUSPENDED = (
+    "a coroutine that runs in a thread awaited something that needs the event loop: make the handler `async def`, "
+    "or wait for it with `request.wait(...)`"
+)
 Value = TypeVar("Value")
 
 
@@ -23,4 +27,4 @@ def drive(coroutine: Coroutine[Any, Any, Value]) -> Value:
     except StopIteration as done:
         return done.value  # type: ignore[no-any-return]
     coroutine.close()
-    raise RuntimeError(f"{coroutine.__qualname__} waited for the event loop in a thread that has none: make the handler `async def`")
+    raise RuntimeError(SUSPENDED)

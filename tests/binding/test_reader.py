@@ -128,7 +128,7 @@ def agree(annotation: Any, default: Any, method: str, make: Any) -> None:
             return error.status
 
     outcome, expected = drive(fast(make())), drive(slow(make()))
-    assert repr(outcome) == repr(expected), endpoint.source
+    assert repr(outcome) == repr(expected)
     assert outcome
 
 

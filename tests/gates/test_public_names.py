@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib
 import inspect
 import pkgutil
+import re
+from pathlib import Path
 from types import ModuleType
 
 import pytest
@@ -61,3 +63,8 @@ def test_every_member_of_what_erlen_hands_out_has_a_docstring() -> None:
     public = {one: getattr(erlen, one) for one in erlen.__all__}
     members = [(one, getattr(value, name), name) for one, value in public.items() for name in members_of(value)]
     assert [f"{one}.{name}" for one, member, name in members if not inspect.getdoc(member)] == []
+
+
+def test_type_checkers_know_the_same_names() -> None:
+    stub = Path(erlen.__file__).with_suffix(".pyi").read_text(encoding="utf-8")
+    assert sorted(re.findall(r"^from \S+ import (\w+) as \1$", stub, re.MULTILINE)) == sorted(erlen.__all__)

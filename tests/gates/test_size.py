@@ -52,8 +52,25 @@ def code_lines(source: str) -> int:
     return len(lines)
 
 
+SAMPLE = '''"""A module."""
+
+# why
+x = [
+    1,  # one
+]
+
+
+def f() -> None:
+    """Do.
+
+    Well.
+    """
+    return
+'''
+
+
 def test_lines_of_code_are_counted() -> None:
-    assert code_lines('"""A module."""\n\n# why\nx = [\n    1,  # one\n]\n\ndef f() -> None:\n    """Do.\n\n    Well.\n    """\n    return\n') == 5
+    assert code_lines(SAMPLE) == 5
 
 
 def test_core_has_at_most_10_000_lines() -> None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from typing import Any, TypeAlias
 
-from msgspec import Meta, Struct
+from msgspec import Struct
 
 from erlen.binding.marker import Body
 from erlen.binding.parameter import Parameter, bare, item_of, optional_of, strip_annotated, takes_text
@@ -122,7 +122,7 @@ def _text_reader(parameter: Parameter) -> Reader:
         lines += ["else:", "    {v} = {k}_decode({v})"]
 
     async def read(request: Request) -> Any:
-        value = await _text(request, kind, key)
+        value = (await _values(request, kind)).get(key)
         if value is None or (blank and value == ""):
             if default is MISSING:
                 raise Incomplete(REQUIRED)
@@ -144,24 +144,15 @@ def _default_maker(default: Any) -> Callable[[], Any]:
     return lambda: copy.deepcopy(default)
 
 
-async def _text(request: Request, kind: str, key: str) -> Any:
+async def _values(request: Request, kind: str) -> Any:
+    """Return the map of everything that one source holds."""
     if kind == "query":
-        return request.query.get(key)
+        return request.query
     if kind == "header":
-        return request.header(key)
+        return request.headers
     if kind == "cookie":
-        return request.cookies.get(key)
-    return (await request.form()).get(key)
-
-
-async def _all_texts(request: Request, kind: str, key: str) -> list[Any]:
-    if kind == "query":
-        return request.query.getlist(key)
-    if kind == "header":
-        return [part.strip() for value in request.headers.getlist(key) for part in value.split(",") if part.strip()]
-    if kind == "cookie":
-        return [request.cookies[key]] if key in request.cookies else []
-    return [*(await request.form()).getlist(key)]
+        return MultiDict(request.cookies.items())
+    return await request.form()
 
 
 def _list_reader(parameter: Parameter) -> Reader:
@@ -171,7 +162,9 @@ def _list_reader(parameter: Parameter) -> Reader:
     make_default = _default_maker(parameter.default)
 
     async def read(request: Request) -> Any:
-        values = await _all_texts(request, kind, key)
+        values = (await _values(request, kind)).getlist(key)
+        if kind == "header":
+            values = [part.strip() for value in values for part in value.split(",") if part.strip()]
         if not values and not parameter.required:
             return make_default()
         if not values and optional_of(strip_annotated(parameter.annotation)) is not None:
@@ -180,9 +173,7 @@ def _list_reader(parameter: Parameter) -> Reader:
             raise ValueError("Expected text, got a file.")
         return decode(values)
 
-    return Reader(
-        parameter, ["{v} = await {k}_read(request)"], {"read": read}, read, (kind, key), _NEEDS["form"] if kind == "form" else frozenset()
-    )
+    return _slow_reader(parameter, read)
 
 
 def _model_reader(parameter: Parameter) -> Reader:
@@ -191,22 +182,16 @@ def _model_reader(parameter: Parameter) -> Reader:
     decode = fields_decoder(bare(parameter.annotation), kind)
 
     async def read(request: Request) -> Any:
-        if kind == "query":
-            return decode(request.query)
-        if kind == "header":
-            return decode(request.headers)
-        if kind == "cookie":
-            return decode(MultiDict(request.cookies.items()))
-        return decode(await request.form())
+        return decode(await _values(request, kind))
 
-    return Reader(
-        parameter,
-        ["{v} = await {k}_read(request)"],
-        {"read": read},
-        read,
-        (kind, parameter.key),
-        _NEEDS["form"] if kind == "form" else frozenset(),
-    )
+    return _slow_reader(parameter, read)
+
+
+def _slow_reader(parameter: Parameter, read: Read) -> Reader:
+    """A parameter for which the fast way is the slow one."""
+    kind = "form" if parameter.kind == "file" else parameter.kind
+    needs = _NEEDS["form"] if kind == "form" else frozenset[str]()
+    return Reader(parameter, ["{v} = await {k}_read(request)"], {"read": read}, read, (kind, parameter.key), needs)
 
 
 def _file_reader(parameter: Parameter) -> Reader:
@@ -214,11 +199,7 @@ def _file_reader(parameter: Parameter) -> Reader:
     several = parameter.is_list
     as_bytes = (item_of(parameter.annotation) if several else bare(parameter.annotation)) is bytes
     make_default = _default_maker(parameter.default)
-    constraints = constraints_of(parameter.annotation)
-    if constraints and not several and not as_bytes:
-        raise ConfigurationError(
-            f"file parameter `{parameter.name}` has constraints, which no file is checked against: do so in the handler"
-        )
+    _refuse_constraints(parameter)
 
     async def read(request: Request) -> Any:
         form = await request.form()
@@ -231,15 +212,10 @@ def _file_reader(parameter: Parameter) -> Reader:
             raise ValueError(
                 "Expected a file, got text." if any(isinstance(value, str) and value for value in form.getlist(key)) else REQUIRED
             )
-        contents = [value.read() for value in found] if as_bytes else []
-        size, unit = (len(found), "files") if several else (len(contents[-1]) if as_bytes else 0, "bytes")
-        message = _size_fault(constraints, size, unit)
-        if message:
-            raise ValueError(message)
-        values = contents if as_bytes else found
+        values = [value.read() for value in found] if as_bytes else found
         return values if several else values[-1]
 
-    return Reader(parameter, ["{v} = await {k}_read(request)"], {"read": read}, read, ("form", key), frozenset({"form"}))
+    return _slow_reader(parameter, read)
 
 
 def _body_reader(parameter: Parameter, json_depth: int) -> Reader:
@@ -247,6 +223,8 @@ def _body_reader(parameter: Parameter, json_depth: int) -> Reader:
     plain = bare(parameter.annotation)
     optional = not parameter.required or optional_of(strip_annotated(parameter.annotation)) is not None
     empty = _default_maker(None if parameter.default is MISSING else parameter.default)
+    if plain is bytes:
+        _refuse_constraints(parameter)
     if plain in (bytes, str):
         decode: Callable[[bytes], Any] = _raw_decoder(plain, parameter.annotation)
         check = _type_check((marker.media_type,)) if marker.media_type else None
@@ -312,17 +290,9 @@ def _type_check(accepted: tuple[str, ...] | None) -> Callable[[Request], None]:
 
 def _raw_decoder(plain: type, annotation: Any) -> Callable[[bytes], Any]:
     """Return what makes text or bytes of a body that is no JSON, within the annotation's constraints."""
-    constraints = constraints_of(annotation)
     if plain is bytes:
-
-        def check_size(body: bytes) -> bytes:
-            message = _size_fault(constraints, len(body), "bytes")
-            if message:
-                raise InvalidRequest([Fault(("body",), message)])
-            return bytes(body)
-
-        return check_size if constraints else bytes
-    if not constraints:
+        return bytes
+    if not constraints_of(annotation):
         return _decode_utf8
     decode = text_decoder(annotation)
 
@@ -335,14 +305,11 @@ def _raw_decoder(plain: type, annotation: Any) -> Callable[[bytes], Any]:
     return check_text
 
 
-def _size_fault(constraints: Sequence[Meta], size: int, unit: str) -> str:
-    """Return what is wrong with a number of bytes or files, or nothing."""
-    for meta in constraints:
-        if meta.min_length is not None and size < meta.min_length:
-            return f"Must have at least {meta.min_length} {unit}."
-        if meta.max_length is not None and size > meta.max_length:
-            return f"Must have at most {meta.max_length} {unit}."
-    return ""
+def _refuse_constraints(parameter: Parameter) -> None:
+    if constraints_of(parameter.annotation):
+        raise ConfigurationError(
+            f"parameter `{parameter.name}` has constraints, which nothing holds it to: check it in the handler, or say `max_body_size`"
+        )
 
 
 def _decode_utf8(body: bytes) -> str:

@@ -14,8 +14,8 @@ __all__ = ["command"]
 @click.pass_obj
 def command(spec: str | None, deploy: bool) -> None:
     """Report every mistake in the application and its settings; exit with 1 if there is one."""
-    from erlen.app.check import deployment_mistakes
     from erlen.cli.application import load_site
+    from erlen.cli.deployment import deployment_mistakes
 
     site = load_site(spec)
     mistakes = [mistake for check in site.checks for mistake in check(site)]

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any
 
 from erlen.doors.log import log_failure
-from erlen.doors.pool import BackgroundLoop, ThreadPool
+from erlen.doors.pool import ThreadPool
 from erlen.http.request import Request
 
 __all__ = ["run_work", "run_work_in_thread"]
@@ -17,32 +17,25 @@ async def run_work(request: Request, pool: ThreadPool) -> None:
     """Run what `request.after_response` was given, in order: `async def` here, `def` in a thread. A failure is logged."""
     from inspect import iscoroutine, iscoroutinefunction
 
-    for work, args, kwargs in _take(request):
+    while request.work_after:  # work may leave further work
+        work, args, kwargs = request.work_after.pop(0)
         try:
-            if iscoroutinefunction(work):
-                await work(*args, **kwargs)
-            else:
-                result = await pool.call(partial(work, *args, **kwargs))
-                if iscoroutine(result):
-                    await result
+            result = work(*args, **kwargs) if iscoroutinefunction(work) else await pool.call(partial(work, *args, **kwargs))
+            if iscoroutine(result):
+                await result
         except Exception as error:
             log_failure("work after the response failed", request, error)
 
 
-def run_work_in_thread(request: Request, background: BackgroundLoop) -> None:
-    """Run what `request.after_response` was given, in order: `def` here, `async def` on the background loop."""
+def run_work_in_thread(request: Request, wait: Callable[[Coroutine[Any, Any, object]], object]) -> None:
+    """Run what `request.after_response` was given, in order: `def` here, while `wait` runs `async def` elsewhere."""
     from inspect import iscoroutine
 
-    for work, args, kwargs in _take(request):
+    while request.work_after:
+        work, args, kwargs = request.work_after.pop(0)
         try:
             result = work(*args, **kwargs)
             if iscoroutine(result):
-                background.run(result)
+                wait(result)
         except Exception as error:
             log_failure("work after the response failed", request, error)
-
-
-def _take(request: Request) -> Iterator[tuple[Callable[..., object], tuple[Any, ...], dict[str, Any]]]:
-    # One at a time: work may leave further work.
-    while request.work_after:
-        yield request.work_after.pop(0)

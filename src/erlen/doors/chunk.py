@@ -1,34 +1,82 @@
-"""The pieces of a streamed body, and the length they must add up to."""
+"""The pieces of a streamed body: how they are made, and the length they must add up to."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextvars import Context
+from typing import Generic, TypeVar
 
 from erlen.errors import ErlenError
 from erlen.http.response import StreamResponse
 
-__all__ = ["BrokenStream", "as_bytes", "check_length", "declared_length"]
+__all__ = ["BrokenStream", "InContext", "Measure", "as_bytes"]
+
+Item = TypeVar("Item")
 
 
 class BrokenStream(ErlenError):
     """A stream that does not have the length it declared."""
 
 
-def declared_length(response: StreamResponse) -> int | None:
-    """Return the Content-Length that the response's own fields declare, or None."""
-    headers = response.own_headers
-    value = None if headers is None else headers.get("content-length")
-    return int(value) if value is not None and value.isascii() and value.isdigit() else None
+class Measure:
+    """Holds a stream to its declared length; a longer one could pass for the next response (RFC 9112, section 6.3)."""
+
+    def __init__(self, response: StreamResponse) -> None:
+        headers = response.own_headers
+        value = None if headers is None else headers.get("content-length")
+        self.declared = int(value) if value is not None and value.isascii() and value.isdigit() else None
+        """The Content-Length that the response's own fields declare, or None."""
+        self._sent = 0
+
+    def take(self, chunk: object) -> bytes:
+        """Return a chunk as bytes.
+
+        Raises:
+            BrokenStream: if it makes the stream longer than declared.
+            TypeError: if it is neither bytes nor text.
+        """
+        data = as_bytes(chunk)
+        self._sent += len(data)
+        if self.declared is not None and self._sent > self.declared:
+            raise BrokenStream(f"the stream is longer than its Content-Length of {self.declared} bytes")
+        return data
+
+    def end(self) -> None:
+        """Look at the length of the whole.
+
+        Raises:
+            BrokenStream: if it is shorter than declared.
+        """
+        if self.declared is not None and self._sent < self.declared:
+            raise BrokenStream(f"the stream ended after {self._sent} bytes; its Content-Length is {self.declared}")
 
 
-def check_length(sent: int, length: int | None, *, ended: bool) -> None:
-    """Hold a stream to its declared length; a longer one could pass for the next response (RFC 9112, section 6.3).
+class InContext(Generic[Item]):
+    """An iterator whose steps all run in one context, and that can be closed even when it was never begun, as WSGI asks."""
 
-    Raises:
-        BrokenStream: if `sent` bytes are more than that, or fewer at the end.
-    """
-    if length is not None and sent > length:
-        raise BrokenStream(f"the stream is longer than its Content-Length of {length} bytes")
-    if length is not None and ended and sent < length:
-        raise BrokenStream(f"the stream ended after {sent} bytes; its Content-Length is {length}")
+    def __init__(self, items: Iterable[Item], context: Context) -> None:
+        self._items = items
+        self._iterator: Iterator[Item] | None = None
+        self._context = context
+
+    def __iter__(self) -> Iterator[Item]:
+        return self
+
+    def __next__(self) -> Item:
+        return self._context.run(self._next)
+
+    def close(self) -> None:
+        """Close the generator, or whatever it is that has a `close`."""
+        for target in (self._iterator, self._items):
+            close = getattr(target, "close", None)
+            if close is not None:
+                self._context.run(close)
+                return
+
+    def _next(self) -> Item:
+        if self._iterator is None:
+            self._iterator = iter(self._items)
+        return next(self._iterator)
 
 
 def as_bytes(chunk: object) -> bytes:
@@ -44,3 +92,12 @@ def as_bytes(chunk: object) -> bytes:
     if isinstance(chunk, (bytearray, memoryview)):
         return bytes(chunk)
     raise TypeError(f"a stream yields bytes or text, not {type(chunk).__name__}: encode it first")
+
+
+def declared_length(response: StreamResponse) -> int | None:
+    return Measure(response).declared
+
+
+def check_length(sent: int, length: int | None, *, ended: bool) -> None:
+    if length is not None and (sent > length or (ended and sent < length)):
+        raise BrokenStream(f"the stream ended after {sent} bytes; its Content-Length is {length}")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from asyncio import AbstractEventLoop, CancelledError, Task, TimerHandle, current_task, get_running_loop
+from asyncio import AbstractEventLoop, CancelledError, TimerHandle, get_running_loop
 from collections.abc import Awaitable
-from typing import Any, TypeVar
+from typing import TypeVar
 
+from erlen.doors.interruption import Interruption
 from erlen.errors import RequestTimeout
 
 __all__ = ["Deadlines"]
@@ -26,7 +27,7 @@ class Deadlines:
     def __init__(self) -> None:
         self._loop: AbstractEventLoop | None = None
         self._timer: TimerHandle | None = None
-        self._waits: dict[_Wait, float] = {}
+        self._waits: dict[Interruption, float] = {}
 
     async def limit(self, awaitable: Awaitable[Value], seconds: float) -> Value:
         """Await something, at most `seconds`.
@@ -38,16 +39,16 @@ class Deadlines:
         if self._timer is None or self._loop is not loop:  # the timer of a loop that has ended never fires
             self._loop = loop
             self._timer = loop.call_later(TICK, self._sweep)
-        wait = _Wait(current_task(loop))
-        self._waits[wait] = loop.time() + seconds
+        interruption = Interruption()
+        self._waits[interruption] = loop.time() + seconds
         try:
             return await awaitable
         except CancelledError:
-            if wait.absorb():
+            if interruption.absorb():
                 raise RequestTimeout from None
             raise
         finally:
-            del self._waits[wait]
+            del self._waits[interruption]
 
     def _sweep(self) -> None:
         loop = self._loop
@@ -55,25 +56,7 @@ class Deadlines:
             self._timer = None
             return
         now = loop.time()
-        for wait, deadline in list(self._waits.items()):
+        for interruption, deadline in self._waits.items():
             if deadline <= now:
-                wait.expire()
+                interruption.interrupt()
         self._timer = loop.call_later(TICK, self._sweep)
-
-
-class _Wait:
-    __slots__ = ("_cancelling", "_task", "expired")
-
-    def __init__(self, task: Task[Any] | None) -> None:
-        self._task = task
-        self._cancelling = 0 if task is None else task.cancelling()
-        self.expired = False
-
-    def expire(self) -> None:
-        if self._task is not None and not self.expired:
-            self.expired = True
-            self._task.cancel()
-
-    def absorb(self) -> bool:
-        """Return whether the cancellation came from here alone."""
-        return self.expired and self._task is not None and self._task.uncancel() <= self._cancelling

@@ -6,13 +6,14 @@ import signal
 import threading
 from collections.abc import Callable
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop, Future
 
 __all__ = ["Draining"]
 
+Handler: TypeAlias = "Callable[[int, FrameType | None], object]"
 SIGNALS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGBREAK") if hasattr(signal, name))
 
 
@@ -24,29 +25,33 @@ class Draining:
     their end. An endless stream of another kind should look at `started`.
     """
 
-    __slots__ = ("_event", "_lock", "_waiting")
+    __slots__ = ("_lock", "_replaced", "_waiting", "started")
 
     def __init__(self) -> None:
-        self._event = threading.Event()
+        self.started = False
+        """Whether the worker is stopping."""
         # Reentrant: a signal handler may call `start` while its own thread holds the lock.
         self._lock = threading.RLock()
         self._waiting: set[tuple[AbstractEventLoop, Future[None]]] = set()
-
-    @property
-    def started(self) -> bool:
-        """Whether the worker is stopping."""
-        return self._event.is_set()
+        self._replaced: list[tuple[int, Handler, Handler]] = []
 
     def start(self) -> None:
-        """Raise the flag and wake everyone who waits. Safe in any thread and in a signal handler; a second call does nothing."""
+        """Raise the flag, wake everyone who waits, and put back the signal handlers that `watch_signals` replaced.
+
+        Safe in any thread and in a signal handler; a second call does nothing.
+        """
         with self._lock:
-            self._event.set()
+            self.started = True
             waiting, self._waiting = self._waiting, set()
         for loop, future in waiting:
             try:
                 loop.call_soon_threadsafe(_wake, future)
             except RuntimeError:  # its loop was closed meanwhile
                 continue
+        while self._replaced and threading.current_thread() is threading.main_thread():
+            number, ours, theirs = self._replaced.pop()
+            if signal.getsignal(number) is ours:
+                signal.signal(number, theirs)
 
     async def wait(self) -> None:
         """Return once the worker is stopping, on any event loop."""
@@ -64,10 +69,6 @@ class Draining:
             with self._lock:
                 self._waiting.discard(entry)
 
-    def wait_in_thread(self, timeout: float | None = None) -> bool:
-        """Block this thread until the worker is stopping or `timeout` seconds have passed; return `started`."""
-        return self._event.wait(timeout)
-
     def watch_signals(self) -> None:
         """Start when SIGTERM or SIGINT comes, before what the server itself does about them.
 
@@ -76,14 +77,16 @@ class Draining:
         if threading.current_thread() is not threading.main_thread():
             return
         for number in SIGNALS:
-            previous = signal.getsignal(number)
-            if callable(previous):
-                signal.signal(number, self._before(previous))
+            theirs = signal.getsignal(number)
+            if callable(theirs):
+                ours = self._before(theirs)
+                signal.signal(number, ours)
+                self._replaced.append((number, ours, theirs))
 
-    def _before(self, previous: Callable[[int, FrameType | None], object]) -> Callable[[int, FrameType | None], None]:
+    def _before(self, theirs: Handler) -> Handler:
         def handle(number: int, frame: FrameType | None) -> None:
             self.start()
-            previous(number, frame)
+            theirs(number, frame)
 
         return handle
 

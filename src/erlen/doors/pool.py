@@ -13,6 +13,8 @@ from contextvars import Context, ContextVar, copy_context
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar, TypeVarTuple
 
+from erlen.drive import SUSPENDED
+
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop, Future
 
@@ -22,11 +24,6 @@ Value = TypeVar("Value")
 Item = TypeVar("Item")
 Argument = TypeVar("Argument")
 Arguments = TypeVarTuple("Arguments")
-
-SUSPENDED = (
-    "a coroutine that runs in a thread awaited something that needs the event loop: make the handler `async def`, "
-    "or wait for it with `request.wait(...)`"
-)
 
 
 class ThreadPool:

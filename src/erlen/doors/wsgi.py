@@ -13,9 +13,9 @@ from erlen.doors.after import run_work_in_thread
 from erlen.doors.chunk import as_bytes, check_length, declared_length
 from erlen.doors.headers import HeaderLists
 from erlen.doors.log import log_failure
-from erlen.doors.pool import SUSPENDED, BackgroundLoop
+from erlen.doors.pool import BackgroundLoop
 from erlen.doors.protocol import Site
-from erlen.drive import drive
+from erlen.drive import SUSPENDED, drive
 from erlen.errors import BadRequest, ContentTooLarge, HeaderFieldsTooLarge, RequestTimeout, URITooLong, reason_phrase
 from erlen.http.request import Request
 from erlen.http.response import Response, StreamResponse

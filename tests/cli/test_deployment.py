@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from erlen import App, ConfigurationError, Settings
-from erlen.app.check import deployment_mistakes
+from erlen.cli.deployment import deployment_mistakes
 
 SAFE: dict[str, Any] = {"secret_key": "0123456789abcdefghijklmnopqrstuvwxyz", "allowed_hosts": ("example.com",)}
 
