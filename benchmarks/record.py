@@ -56,11 +56,6 @@ class Record(Struct):
         pairs = self._pairs(scenario, contestant, other, other_scenario)
         return median(one.rate / two.rate for one, two in pairs) if pairs else None
 
-    def straddles(self, bound: float, scenario: str, contestant: str, other: str, other_scenario: str = "") -> bool:
-        """Tell whether some rounds' ratios reach a bound and others do not."""
-        reached = {one.rate / two.rate >= bound for one, two in self._pairs(scenario, contestant, other, other_scenario)}
-        return len(reached) > 1
-
     def thrift(self, scenario: str, contestant: str, other: str, other_scenario: str = "") -> float | None:
         """Return the same ratio by the servers' processor time for a request, which a busy machine disturbs much less."""
         pairs = self._pairs(scenario, contestant, other, other_scenario)

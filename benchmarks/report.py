@@ -132,7 +132,7 @@ def _targets(record: Record) -> str:
 def _mark(verdict: Verdict, *, disturbed: bool) -> str:
     if verdict.met is None:
         return "–"
-    if disturbed and not verdict.certain:
+    if disturbed and verdict.timed:
         return "unclear"
     return "met" if verdict.met else "**missed**"
 

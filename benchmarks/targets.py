@@ -18,7 +18,7 @@ class Verdict(NamedTuple):
     measured: str
     met: bool | None
     by_time: str = "–"
-    certain: bool = True  # every round says the same, and the ratio by processor time does too
+    timed: bool = True  # what disturbs the machine disturbs this
     door: str = ""
 
 
@@ -67,8 +67,7 @@ def _against(record: Record, scenario: str, mine: str, theirs: str, bound: float
     if ratio is None:
         return Verdict(scenario, target, "not measured in this run", None)
     thrift = record.thrift(scenario, mine, theirs, other_scenario) or 0.0
-    certain = (ratio >= bound) == (thrift >= bound) and not record.straddles(bound, scenario, mine, theirs, other_scenario)
-    return Verdict(scenario, target, _times(ratio), ratio >= bound, _times(thrift), certain, mine)
+    return Verdict(scenario, target, _times(ratio), ratio >= bound, _times(thrift), door=mine)
 
 
 def _against_best(record: Record, scenario: str, mine: str, bound: float) -> Verdict:
@@ -78,9 +77,8 @@ def _against_best(record: Record, scenario: str, mine: str, bound: float) -> Ver
     if best is None or ratio is None:
         return Verdict(scenario, target, "not measured in this run", None)
     thrift = record.thrift(scenario, mine, best) or 0.0
-    met, met_by_time = (figure > bound if bound == 1 else figure >= bound for figure in (ratio, thrift))
-    certain = met == met_by_time and not record.straddles(bound, scenario, mine, best)
-    return Verdict(scenario, target, f"{_times(ratio)} ({best})", met, _times(thrift), certain, mine)
+    met = ratio > bound if bound == 1 else ratio >= bound
+    return Verdict(scenario, target, f"{_times(ratio)} ({best})", met, _times(thrift), door=mine)
 
 
 def _memory(record: Record, mine: str, theirs: str) -> Verdict:
@@ -88,7 +86,7 @@ def _memory(record: Record, mine: str, theirs: str) -> Verdict:
     one, two = (record.footprints[name].worker_mb if name in record.footprints else None for name in (mine, theirs))
     if one is None or two is None:
         return Verdict("memory", target, "not measured in this run", None)
-    return Verdict("memory", target, f"{one:.1f} MB against {two:.1f} MB", one <= two)
+    return Verdict("memory", target, f"{one:.1f} MB against {two:.1f} MB", one <= two, timed=False)
 
 
 def _latency(record: Record) -> Verdict:
@@ -97,7 +95,7 @@ def _latency(record: Record) -> Verdict:
     theirs = record.half_p99(best) if best is not None else None
     if mine is None or theirs is None:
         return Verdict("json", target, "not measured in this run", None)
-    return Verdict("json", target, f"{mine:.2f} ms against {theirs:.2f} ms ({best})", mine <= theirs, certain=False)
+    return Verdict("json", target, f"{mine:.2f} ms against {theirs:.2f} ms ({best})", mine <= theirs)
 
 
 def _factor(bound: float) -> str:

@@ -87,7 +87,6 @@ class SmallSite:
             await lifespan.shutdown()
         print("site has shut down", flush=True)
         self.pool.close()
-        self.background.close()
 
     def client_address(self, request: Request) -> str:
         return request.peer

@@ -9,7 +9,7 @@ from contextvars import ContextVar
 
 import pytest
 
-from erlen.doors.pool import BackgroundLoop, LoopBridge, ThreadPool
+from erlen.doors.pool import BackgroundLoop, ThreadPool
 
 number: ContextVar[int] = ContextVar("number")
 
@@ -291,26 +291,14 @@ def test_waiting_without_a_loop_is_refused(pool: ThreadPool) -> None:
         pool.wait(nothing())
 
 
-def test_a_background_loop_runs_coroutines_for_threads_and_can_be_started_again() -> None:
+def test_a_background_loop_runs_coroutines_for_threads_and_can_be_started_again(pool: ThreadPool) -> None:
     background = BackgroundLoop()
 
     async def name() -> str:
         await asyncio.sleep(0)
         return threading.current_thread().name
 
-    assert background.run(name()) == "erlen-loop"
-    assert LoopBridge(background.loop).wait(name()) == "erlen-loop"
-    background.close()
-    assert background.run(name()) == "erlen-loop"
-    background.close()
-    background.close()
-
-
-def test_a_background_loop_can_be_closed_by_what_runs_on_it() -> None:
-    background = BackgroundLoop()
-
-    async def close() -> str:
+    for _ in range(2):
+        assert pool.wait(name(), background.loop) == "erlen-loop"
         background.close()
-        return "closed"
-
-    assert background.run(close()) == "closed"
+    background.close()

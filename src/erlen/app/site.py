@@ -288,7 +288,6 @@ class Crossings:
         if self._pool is not None:
             self._pool.close()
             self._pool = None
-        self.background.close()
 
 
 class LoopCrossing:

@@ -9,13 +9,15 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
 
 from erlen.doors.after import run_work
+from erlen.doors.chunk import as_bytes
 from erlen.doors.deadline import Deadlines
-from erlen.doors.headers import ByteHeaderLists, BytePairs
+from erlen.doors.headers import BODILESS, BytePairs, HeaderLists, as_byte_pairs
+from erlen.doors.lifespan import Lifespan
 from erlen.doors.log import log_failure
 from erlen.doors.protocol import Site
+from erlen.doors.request import CLOSE, DoorRequest, incomplete, several_hosts
 from erlen.doors.stream import discard_stream, send_stream
-from erlen.errors import BadRequest, ContentTooLarge, HeaderFieldsTooLarge, HTTPError, URITooLong
-from erlen.http.request import Request
+from erlen.errors import ContentTooLarge, HeaderFieldsTooLarge, HTTPError, URITooLong
 from erlen.http.response import StreamResponse
 
 if TYPE_CHECKING:
@@ -29,10 +31,8 @@ Message: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[Message]]
 Send: TypeAlias = Callable[[Message], Awaitable[None]]
 
-CHUNK = 64 * 1024
 
-
-class AsgiRequest(Request, kw_only=True, eq=False, weakref=True):
+class AsgiRequest(DoorRequest, kw_only=True, eq=False, weakref=True):
     """A request that came through ASGI."""
 
     scope: Scope
@@ -76,7 +76,7 @@ class AsgiRequest(Request, kw_only=True, eq=False, weakref=True):
         if len(hosts) == 1:
             return hosts[0].decode("latin-1")  # type: ignore[no-any-return]
         if hosts:
-            raise BadRequest("The request names more than one host.", headers={"connection": "close"})
+            raise several_hosts()
         return ""
 
     @property
@@ -87,9 +87,6 @@ class AsgiRequest(Request, kw_only=True, eq=False, weakref=True):
         return b"".join([chunk async for chunk in self.receive_chunks(limit)])
 
     async def receive_chunks(self, limit: int) -> AsyncIterator[bytes]:
-        length = self.content_length
-        if length is not None and length > limit:
-            raise ContentTooLarge(f"The body has {length} bytes; {limit} are allowed.")
         patience = self.limits.body_timeout
         clock = get_running_loop().time
         incoming = self._messages()
@@ -100,7 +97,7 @@ class AsgiRequest(Request, kw_only=True, eq=False, weakref=True):
             message = await self.door.deadlines.limit(incoming.next_part(), patience)
             patience -= clock() - began
             if message is None:
-                raise _incomplete()
+                raise incomplete()
             more = message.get("more_body", False)
             chunk = message.get("body", b"")
             received += len(chunk)
@@ -108,8 +105,8 @@ class AsgiRequest(Request, kw_only=True, eq=False, weakref=True):
                 raise ContentTooLarge(f"The body has more than {limit} bytes.")
             if chunk:
                 yield chunk
-        if length is not None and received != length:
-            raise _incomplete()
+        if self.content_length not in (None, received):
+            raise incomplete()
 
     async def wait_disconnect(self) -> None:
         await self._messages().until_disconnect()
@@ -182,9 +179,7 @@ class AsgiDoor:
         self._header_count = site.limits.header_count
         self._header_size = site.limits.header_size
         self._target_size = site.limits.target_size
-        self._lists = ByteHeaderLists(site)
-        self._checks_scheme = self._lists.depends_on_scheme
-        self._trusts_proxies = site.trusts_proxies
+        self._lists = HeaderLists(site, as_byte_pairs)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or run the site's lifespan."""
@@ -200,17 +195,10 @@ class AsgiDoor:
         )
         refusal = self._refusal(request, scope["headers"])
         response = await self._dispatch(request) if refusal is None else self.site.refuse(request, refusal)
-        secure = self._checks_scheme and (request.is_secure if self._trusts_proxies else scope.get("scheme") == "https")
+        secure = self._lists.is_secure(request)
         if response.kind == "body":
-            body = response.body
-            if body.__class__ is not bytes:
-                body = body.encode("utf-8", "replace") if isinstance(body, str) else bytes(body)
-            headers = self._lists.for_response(response, secure)
-            if response.status not in BODILESS:
-                if body or request.method != "HEAD":
-                    headers = [*headers, (b"content-length", b"%d" % len(body))]
-                else:  # a HEAD response may say the length that GET has, or none (RFC 9110, section 8.6)
-                    headers = self._lists.for_stream(response, secure)
+            body = response.body if type(response.body) is bytes else as_bytes(response.body)
+            headers = self._lists.for_size(response, secure, len(body), request.method)
             await send({"type": "http.response.start", "status": response.status, "headers": headers})
             if request.method == "HEAD" or response.status in BODILESS:
                 body = b""
@@ -224,12 +212,11 @@ class AsgiDoor:
 
     def _refusal(self, request: AsgiRequest, headers: BytePairs) -> HTTPError | None:
         if len(request.path) + len(request.query_string) > self._target_size:
-            return URITooLong(headers={"connection": "close"})
-        if len(headers) > self._header_count:
-            return HeaderFieldsTooLarge(f"More than {self._header_count} header fields.", headers={"connection": "close"})
+            return URITooLong(headers=CLOSE)
         # PERF: half the time of a loop.
-        if sum(map(len, chain.from_iterable(headers))) > self._header_size:
-            return HeaderFieldsTooLarge(f"More than {self._header_size} bytes of header fields.", headers={"connection": "close"})
+        if len(headers) > self._header_count or sum(map(len, chain.from_iterable(headers))) > self._header_size:
+            detail = f"More than {self._header_count} header fields, or more than {self._header_size} bytes of them."
+            return HeaderFieldsTooLarge(detail, headers=CLOSE)
         return None
 
     async def _send_file(self, request: AsgiRequest, response: FileResponse, secure: bool, send: Send) -> None:
@@ -275,45 +262,27 @@ class AsgiDoor:
 
     async def _serve_other(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
-            await self._run_lifespan(receive, send)
+            lifespan = Lifespan(self.site)
+            await _take_step("startup", lifespan.start, receive, send)
+            await _take_step("shutdown", lifespan.stop, receive, send)
         elif scope["type"] == "websocket":
             await receive()
             await send({"type": "websocket.close", "code": 1011, "reason": "No WebSocket is served here."})
         else:
             raise ValueError(f"an ASGI application of Erlen serves http and lifespan, not {scope['type']!r}")
 
-    async def _run_lifespan(self, receive: Receive, send: Send) -> None:
-        await receive()
-        try:
-            self.site.draining.watch_signals()
-            await self.site.startup()
-        except BaseException as error:
-            await send({"type": "lifespan.startup.failed", "message": _describe(error)})
-            raise
-        await send({"type": "lifespan.startup.complete"})
-        await receive()
-        self.site.draining.start()
-        try:
-            await self.site.shutdown()
-        except BaseException as error:
-            await send({"type": "lifespan.shutdown.failed", "message": _describe(error)})
-            raise
-        await send({"type": "lifespan.shutdown.complete"})
 
-
-# Statuses whose responses have no body (RFC 9110, section 6.4.1).
-BODILESS = frozenset({*range(100, 200), 204, 304})
+async def _take_step(name: str, step: Callable[[], Awaitable[None]], receive: Receive, send: Send) -> None:
+    await receive()
+    try:
+        await step()
+    except BaseException as error:
+        await send({"type": f"lifespan.{name}.failed", "message": f"{type(error).__name__}: {error}"})
+        raise
+    await send({"type": f"lifespan.{name}.complete"})
 
 
 def _without_prefix(path: str, prefix: str) -> str:
     rest = path[len(prefix) :]
     # A prefix ends where a segment does: `/app` is no prefix of `/apples`.
     return rest or "/" if not rest or rest[0] == "/" else path
-
-
-def _describe(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}"
-
-
-def _incomplete() -> BadRequest:
-    return BadRequest("The body broke off, or is not as long as its Content-Length says.", headers={"connection": "close"})

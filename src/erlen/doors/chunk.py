@@ -92,12 +92,3 @@ def as_bytes(chunk: object) -> bytes:
     if isinstance(chunk, (bytearray, memoryview)):
         return bytes(chunk)
     raise TypeError(f"a stream yields bytes or text, not {type(chunk).__name__}: encode it first")
-
-
-def declared_length(response: StreamResponse) -> int | None:
-    return Measure(response).declared
-
-
-def check_length(sent: int, length: int | None, *, ended: bool) -> None:
-    if length is not None and (sent > length or (ended and sent < length)):
-        raise BrokenStream(f"the stream ended after {sent} bytes; its Content-Length is {length}")

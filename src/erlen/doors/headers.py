@@ -2,66 +2,87 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
 from erlen.doors.log import log_error
 from erlen.doors.protocol import Site
 from erlen.http.headers import check_header
+from erlen.http.request import Request
 from erlen.http.response import OCTETS, Response
 from erlen.types import HeaderPairs
 
-__all__ = ["ByteHeaderLists", "BytePairs", "HeaderLists"]
+__all__ = ["BODILESS", "HOP_BY_HOP", "BytePairs", "HeaderLists", "as_byte_pairs", "as_text_pairs"]
 
+Pair = TypeVar("Pair")
 BytePairs = list[tuple[bytes, bytes]]
 
+# Statuses whose responses have no body (RFC 9110, section 6.4.1).
+BODILESS = frozenset({*range(100, 200), 204, 304})
+# Fields of the connection, which are the server's (PEP 3333; RFC 9110, section 7.6.1).
+HOP_BY_HOP = frozenset(
+    {"connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "te", "trailer", "transfer-encoding", "upgrade"}
+)
 # The server frames the body, so what a handler says about it could only disagree (request smuggling, OWASP ASVS 5.0 V4.2).
 FRAMING = frozenset({"content-length", "transfer-encoding"})
 CACHED_TYPES = 256
 
 
-class HeaderLists:
-    """Header lists for the RSGI and WSGI doors, where names and values are text.
+class HeaderLists(Generic[Pair]):
+    """The header lists of one door. One for a response without fields of its own is made once per content type and shared.
 
-    A list for a response without fields of its own is made once per content type and shared: nobody may change it.
+    Args:
+        site: whose defaults they have.
+        encode: `as_text_pairs` or `as_byte_pairs`, what the server takes. Lists that were returned are not to be changed.
     """
 
-    def __init__(self, site: Site) -> None:
+    def __init__(self, site: Site, encode: Callable[[HeaderPairs], list[Pair]]) -> None:
+        self._encode = encode
+        self._trusts_proxies = site.trusts_proxies
         self._bases = (site.default_headers(False), site.default_headers(True))
-        self.shared: tuple[dict[str | None, HeaderPairs], dict[str | None, HeaderPairs]] = ({}, {})
+        self.shared: tuple[dict[str | None, list[Pair]], dict[str | None, list[Pair]]] = ({}, {})
         """The lists made so far, by scheme (`shared[secure]`) and content type, for a door to look into itself."""
         self.depends_on_scheme = self._bases[0] != self._bases[1]
         """Whether `secure` makes a difference: where it makes none, a door need not find it out."""
 
-    def for_response(self, response: Response, secure: bool) -> HeaderPairs:
+    def is_secure(self, request: Request) -> bool:
+        """Return whether a request is to have the fields of a secure response, as far as that makes a difference."""
+        return self.depends_on_scheme and (request.is_secure if self._trusts_proxies else request.wire_scheme == "https")
+
+    def for_response(self, response: Response, secure: bool) -> list[Pair]:
         """Return the fields of a response whose body the server measures.
 
         A response's own field replaces the default of that name, and an empty one drops it.
         """
         if response.own_headers is None:
             shared = self.shared[secure].get(response.content_type)
-            return shared if shared is not None else self._share(response.content_type, secure)
-        return self._merge(response, secure, FRAMING)
+            return shared if shared is not None else self._share(response, secure)
+        return self._encode(self._merge(response, secure, FRAMING))
 
-    def for_stream(self, response: Response, secure: bool) -> HeaderPairs:
+    def for_stream(self, response: Response, secure: bool) -> list[Pair]:
         """Return the fields of a response whose body is made while it is sent: its own Content-Length is kept."""
         if response.own_headers is None:
             return self.for_response(response, secure)
-        return self._merge(response, secure, frozenset({"transfer-encoding"}))
+        return self._encode(self._merge(response, secure, frozenset({"transfer-encoding"})))
 
-    def for_size(self, response: Response, secure: bool, size: int) -> HeaderPairs:
+    def for_size(self, response: Response, secure: bool, size: int, method: str = "GET") -> list[Pair]:
         """Return the fields of a response with a body of `size` bytes that the server does not measure itself."""
-        return [*self.for_response(response, secure), ("content-length", str(size))]
+        if response.status in BODILESS:
+            return self.for_response(response, secure)
+        if method == "HEAD" and not size:
+            # A HEAD response may say the length that GET has, or none (RFC 9110, section 8.6).
+            return self.for_stream(response, secure)
+        return [*self.for_response(response, secure), *self._encode([("content-length", str(size))])]
 
-    def _share(self, content_type: str | None, secure: bool) -> HeaderPairs:
-        made = list(self._bases[secure])
-        if content_type:
-            made.append(("content-type", _checked(content_type)))
-        shared = self.shared[secure]
+    def _share(self, response: Response, secure: bool) -> list[Pair]:
+        made = self._encode(self._merge(response, secure, FRAMING))
         # Bounded: a content type may come from outside, as that of an uploaded file.
-        if len(shared) < CACHED_TYPES:
-            shared[content_type] = made
+        if len(self.shared[secure]) < CACHED_TYPES:
+            self.shared[secure][response.content_type] = made
         return made
 
     def _merge(self, response: Response, secure: bool, dropped: frozenset[str]) -> HeaderPairs:
-        own = response.headers.pairs
+        own = [] if response.own_headers is None else response.own_headers.pairs
         names = {name for name, _ in own}
         merged = [pair for pair in self._bases[secure] if pair[0] not in names]
         if response.content_type and "content-type" not in names:
@@ -70,33 +91,14 @@ class HeaderLists:
         return merged
 
 
-class ByteHeaderLists:
-    """Header lists for the ASGI door, where names and values are bytes."""
+def as_text_pairs(pairs: HeaderPairs) -> HeaderPairs:
+    """Return header fields for a server that takes text: RSGI, WSGI."""
+    return pairs
 
-    def __init__(self, site: Site) -> None:
-        self._lists = HeaderLists(site)
-        self._shared: tuple[dict[str | None, BytePairs], dict[str | None, BytePairs]] = ({}, {})
-        self.depends_on_scheme = self._lists.depends_on_scheme
 
-    def for_response(self, response: Response, secure: bool) -> BytePairs:
-        """Return the fields of a response, without its Content-Length; the list may be shared and must not be changed."""
-        if response.own_headers is None:
-            shared = self._shared[secure].get(response.content_type)
-            if shared is not None:
-                return shared
-            made = _encode(self._lists.for_response(response, secure))
-            if len(self._shared[secure]) < CACHED_TYPES:
-                self._shared[secure][response.content_type] = made
-            return made
-        return _encode(self._lists.for_response(response, secure))
-
-    def for_stream(self, response: Response, secure: bool) -> BytePairs:
-        """Return the fields of a response whose body is made while it is sent: its own Content-Length is kept."""
-        return _encode(self._lists.for_stream(response, secure))
-
-    def for_size(self, response: Response, secure: bool, size: int) -> BytePairs:
-        """Return the fields of a response with a body of `size` bytes."""
-        return [*self.for_response(response, secure), (b"content-length", b"%d" % size)]
+def as_byte_pairs(pairs: HeaderPairs) -> BytePairs:
+    """Return header fields for a server that takes bytes: ASGI."""
+    return [(name.encode("latin-1"), value.encode("latin-1")) for name, value in pairs]
 
 
 def _checked(content_type: str) -> str:
@@ -106,7 +108,3 @@ def _checked(content_type: str) -> str:
     except ValueError as error:
         log_error("a response's content type cannot be sent, application/octet-stream is: %s", error)
         return OCTETS
-
-
-def _encode(pairs: HeaderPairs) -> BytePairs:
-    return [(name.encode("latin-1"), value.encode("latin-1")) for name, value in pairs]

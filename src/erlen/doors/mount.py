@@ -7,6 +7,7 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from erlen.doors.headers import HOP_BY_HOP
 from erlen.doors.log import log_error, log_failure
 from erlen.doors.wsgi import Environ, WsgiRequest
 from erlen.drive import drive
@@ -17,7 +18,7 @@ from erlen.http.response import Response, StreamResponse
 from erlen.types import HeaderPairs
 
 if TYPE_CHECKING:
-    from asyncio import Future, Task
+    from asyncio import Task
 
     from erlen.doors.asgi import Message, Receive, Scope, Send
 
@@ -85,14 +86,13 @@ class MountedLifespan:
         from asyncio import Queue, create_task
 
         self._incoming: Queue[Message] = Queue()
-        self._outgoing: Queue[Message | BaseException | None] = Queue()
+        self._outgoing: Queue[Message] = Queue()
         self._task = create_task(self._run())
         await self._incoming.put({"type": "lifespan.startup"})
         answer = await self._outgoing.get()
-        if isinstance(answer, dict):
-            if answer["type"] == "lifespan.startup.failed":
-                raise ErlenError(f"a mounted application failed to start: {answer.get('message') or 'it does not say why'}")
-        else:
+        if answer["type"] == "lifespan.startup.failed":
+            raise ErlenError(f"a mounted application failed to start: {answer.get('message') or 'it does not say why'}")
+        if answer["type"] == "ended":
             self._task = None
 
     async def shutdown(self) -> None:
@@ -103,19 +103,17 @@ class MountedLifespan:
         answer = await self._outgoing.get()
         await self._task
         self._task = None
-        if isinstance(answer, BaseException):
-            log_error("a mounted application failed to stop: %r", answer)
-        elif answer is not None and answer["type"] == "lifespan.shutdown.failed":
+        if answer["type"] == "lifespan.shutdown.failed" or answer.get("message"):
             log_error("a mounted application failed to stop: %s", answer.get("message"))
 
     async def _run(self) -> None:
         scope = {"type": "lifespan", "asgi": {"version": "3.0", "spec_version": "2.0"}, "state": self.state}
+        message = ""
         try:
             await self._app(scope, self._incoming.get, self._outgoing.put)
         except Exception as error:
-            await self._outgoing.put(error)
-        else:
-            await self._outgoing.put(None)
+            message = repr(error)
+        await self._outgoing.put({"type": "ended", "message": message})
 
 
 class _AsgiExchange:
@@ -129,13 +127,13 @@ class _AsgiExchange:
         self._scope = scope
         self._body = request.stream()
         self._body_ended = False
-        self._reading: Task[bytes] | None = None
         # One message waits at most: the application's `send` is held up as long as the client is.
         self._messages: Queue[Message | None] = Queue(1)
+        self._next: Message | None = None
         self._over = Event()
         self._gone = False
         self._error: BaseException | None = None
-        self._task: Task[None] | None = None
+        self._task: Task[None]
 
     async def respond(self) -> Response:
         from asyncio import create_task
@@ -143,23 +141,39 @@ class _AsgiExchange:
         self._task = create_task(self._run())
         try:
             start = await self._messages.get()
-            if start is None:
+            self._next = None if start is None else await self._messages.get()
+            if start is None or self._next is None:
                 raise self._error or ErlenError("the mounted application ended without a response")
-            body = await self._messages.get() or {}
         except BaseException:
             self._end()
             self._task.cancel()
             raise
-        headers = _own_headers([(name.decode("latin-1"), value.decode("latin-1")) for name, value in start.get("headers", ())])
-        if body.get("more_body", False):
-            response: Response = StreamResponse(self._chunks(body.get("body", b"")), start["status"])
-            response.content_type = None
+        if self._next.get("more_body", False):
+            response: Response = StreamResponse(self, start["status"])
         else:
             self._over.set()
-            response = Response(bytes(body.get("body", b"")), start["status"])
-            response.content_type = None
-        response._headers = headers
+            response = Response(bytes(self._next.get("body", b"")), start["status"])
+        response.content_type = None
+        response._headers = _own_headers([(name.decode("latin-1"), value.decode("latin-1")) for name, value in start.get("headers", ())])
         return response
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        if self._over.is_set():
+            raise StopAsyncIteration
+        message, self._next = self._next or await self._messages.get(), None
+        if message is None:
+            raise self._error or ErlenError("the mounted application ended in the middle of its response")
+        if not message.get("more_body", False):
+            self._end()
+        return message.get("body", b"")  # type: ignore[no-any-return]
+
+    async def aclose(self) -> None:
+        """Tell the application that nobody wants the rest of its response, if there is one."""
+        self._gone = not self._over.is_set()
+        self._end()
 
     async def _run(self) -> None:
         try:
@@ -175,32 +189,24 @@ class _AsgiExchange:
             await self._messages.put(None)
 
     async def _receive(self) -> Message:
-        if self._body_ended or self._over.is_set():
-            await self._until_disconnect()
-            return {"type": "http.disconnect"}
-        from asyncio import CancelledError, ensure_future
+        from asyncio import FIRST_COMPLETED, ensure_future, wait
 
-        self._reading = ensure_future(_next_of(self._body))
+        over = ensure_future(self._over.wait())
+        part = ensure_future(self._until_disconnect() if self._body_ended else _next_of(self._body))
         try:
-            chunk = await self._reading
-        except CancelledError:
-            if self._over.is_set() and self._reading.cancelled():
+            await wait((over, part), return_when=FIRST_COMPLETED)
+            if over.done() or self._body_ended:
                 return {"type": "http.disconnect"}
-            raise
+            chunk = part.result()
         finally:
-            self._reading = None
+            over.cancel()
+            part.cancel()
         self._body_ended = not chunk
         return {"type": "http.request", "body": chunk, "more_body": not self._body_ended}
 
-    async def _until_disconnect(self) -> None:
-        from asyncio import FIRST_COMPLETED, ensure_future, wait
-
-        waits: list[Future[Any]] = [ensure_future(self._over.wait()), ensure_future(self._request.wait_disconnect())]
-        try:
-            await wait(waits, return_when=FIRST_COMPLETED)
-        finally:
-            for waiting in waits:
-                waiting.cancel()
+    async def _until_disconnect(self) -> bytes:
+        await self._request.wait_disconnect()
+        return b""
 
     async def _send(self, message: Message) -> None:
         if self._gone:
@@ -208,25 +214,8 @@ class _AsgiExchange:
         if not self._over.is_set():
             await self._messages.put(message)
 
-    async def _chunks(self, first: bytes) -> AsyncIterator[bytes]:
-        complete = False
-        try:
-            yield first
-            while (message := await self._messages.get()) is not None:
-                yield message.get("body", b"")
-                if not message.get("more_body", False):
-                    complete = True
-                    return
-            complete = True
-            raise self._error or ErlenError("the mounted application ended in the middle of its response")
-        finally:
-            self._gone = not complete
-            self._end()
-
     def _end(self) -> None:
         self._over.set()
-        if self._reading is not None:
-            self._reading.cancel()  # who still waits for the body learns that the exchange is over
         if not self._messages.empty():
             self._messages.get_nowait()  # lets a `send` that waits go on, and find out
 
@@ -253,75 +242,64 @@ def _asgi_scope(request: Request, prefix: str) -> dict[str, Any]:
 
 
 def _answer_by_wsgi(app: WsgiApplication, request: Request, prefix: str) -> Response:
-    start = _StartResponse()
-    result = app(_environ(request, prefix), start)
-    body = _WsgiBody(result, start)
+    answer = _WsgiAnswer()
+    answer.result = app(_environ(request, prefix), answer.start)
     try:
-        body.begin()
-        headers = _own_headers(start.headers)
+        answer.begin()
+        headers = _own_headers(answer.headers)
         length = headers.get("content-length")
-        small = isinstance(result, (list, tuple)) or (length is not None and length.isdigit() and int(length) <= GATHERED)
-        response: Response = Response(b"".join(body), start.status) if small else StreamResponse(body, start.status)
+        small = isinstance(answer.result, (list, tuple)) or (length is not None and length.isdigit() and int(length) <= GATHERED)
+        response: Response = Response(b"".join(answer), answer.status) if small else StreamResponse(answer, answer.status)
     except BaseException:
-        body.close()
+        answer.close()
         raise
     if small:
-        body.close()
+        answer.close()
     response.content_type = None
     response._headers = headers
     return response
 
 
-class _StartResponse:
-    """PEP 3333's `start_response`; `write` keeps what it is given for the beginning of the body."""
+class _WsgiAnswer:
+    """What a WSGI application answers; as an iterator, what it writes and what it returns."""
 
     def __init__(self) -> None:
         self.status = 0
         self.headers: HeaderPairs = []
-        self.written: list[bytes] = []
+        self.result: Iterable[bytes] = ()
+        self._items: Iterator[bytes] = iter(())
+        self._ready: list[bytes] = []
 
-    def __call__(self, status: str, headers: HeaderPairs, exc_info: Any = None) -> Callable[[bytes], object]:
+    def start(self, status: str, headers: HeaderPairs, exc_info: Any = None) -> Callable[[bytes], object]:
+        """PEP 3333's `start_response`; its `write` keeps what it is given for the beginning of the body."""
         if exc_info is None and self.status:
             raise AssertionError("start_response was called twice")
         self.status = int(status[:3])
         self.headers = headers
-        return self.written.append
-
-
-class _WsgiBody:
-    """The body of a WSGI application: what it wrote, then what it returned."""
-
-    def __init__(self, result: Iterable[bytes], start: _StartResponse) -> None:
-        self._result = result
-        self._items: Iterator[bytes] | None = None
-        self._start = start
-        self._ready: list[bytes] = []
+        return self._ready.append
 
     def begin(self) -> None:
-        """Go on until the application has called `start_response`: a generator does so with its first item."""
-        while not self._start.status:
-            try:
-                self._ready.append(self._take())
-            except StopIteration:
-                raise ErlenError("the mounted application ended without calling start_response") from None
+        """Go on until the application has called `start`: a generator does so with its first item."""
+        self._items = iter(self.result)
+        while not self.status:
+            item = next(self._items, None)
+            if item is not None:
+                self._ready.append(item)
+            elif not self.status:
+                raise ErlenError("the mounted application ended without calling start_response")
 
     def __iter__(self) -> Iterator[bytes]:
         return self
 
     def __next__(self) -> bytes:
-        if self._start.written:
-            return self._start.written.pop(0)
-        return self._ready.pop(0) if self._ready else self._take()
+        if not self._ready:
+            self._ready.append(next(self._items))
+        return self._ready.pop(0)
 
     def close(self) -> None:
-        close = getattr(self._result, "close", None)
+        close = getattr(self.result, "close", None)
         if close is not None:
             close()
-
-    def _take(self) -> bytes:
-        if self._items is None:
-            self._items = iter(self._result)
-        return next(self._items)
 
 
 class _Input(io.RawIOBase):
@@ -399,6 +377,3 @@ def _own_headers(pairs: HeaderPairs) -> Headers:
         except ValueError as error:
             log_error("a header field of a mounted application cannot be sent: %s", error)
     return Headers.trusted([pair for pair in kept if pair[0] not in HOP_BY_HOP])
-
-
-HOP_BY_HOP = frozenset({"connection", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade"})

@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from contextvars import Context, ContextVar, copy_context
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar, TypeVarTuple
 
+from erlen.doors.chunk import InContext
 from erlen.drive import SUSPENDED
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop, Future
 
-__all__ = ["BackgroundLoop", "LoopBridge", "ThreadPool"]
+__all__ = ["BackgroundLoop", "ThreadPool"]
 
 Value = TypeVar("Value")
 Item = TypeVar("Item")
@@ -62,7 +63,8 @@ class ThreadPool:
         returns = self._returns
         if returns is None or returns.loop is not loop:
             returns = self._returns = self._attach(loop)
-        waiting = waiting_thread.get(None)
+        # While fewer jobs are under way than there can be threads, one of them is free for this job, or will be before later ones.
+        waiting = waiting_thread.get(None) if returns.awaited >= self.size else None
         if waiting is None and (returns.awaited >= len(self._threads) or self._closed):
             self._grow()
         job = (returns, loop.create_future(), copy_context(), function(argument))
@@ -91,8 +93,8 @@ class ThreadPool:
     def wait(self, coroutine: Coroutine[Any, Any, Value], loop: AbstractEventLoop | None = None) -> Value:
         """From a thread: run a coroutine on a loop, and block until it has ended.
 
-        Meanwhile the thread runs what that coroutine sends to the pool. Were it to wait idly, as many requests as there are threads
-        could each hold one and wait for another.
+        Where no other thread is free, this one runs what that coroutine sends to the pool. Were it to wait idly, as many requests as
+        there are threads could each hold one and wait for another.
 
         Args:
             coroutine: what to run.
@@ -149,26 +151,6 @@ class ThreadPool:
                 worker.start()
 
 
-class LoopBridge:
-    """A way for a thread to wait for a coroutine on an event loop that runs in another thread."""
-
-    __slots__ = ("loop",)
-
-    def __init__(self, loop: AbstractEventLoop) -> None:
-        self.loop = loop
-
-    def wait(self, coroutine: Coroutine[Any, Any, Value]) -> Value:
-        """Run the coroutine on the loop, in the context of this thread, and block until it has ended.
-
-        Raises:
-            RuntimeError: when called on the loop's own thread, which would wait for itself.
-        """
-        from asyncio import run_coroutine_threadsafe
-
-        _refuse_on_loop(coroutine)
-        return run_coroutine_threadsafe(coroutine, self.loop).result()
-
-
 def _refuse_on_loop(coroutine: Coroutine[Any, Any, Any]) -> None:
     from asyncio import get_running_loop
 
@@ -188,10 +170,6 @@ class BackgroundLoop:
         self._loop: AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
 
-    def run(self, coroutine: Coroutine[Any, Any, Value]) -> Value:
-        """Run a coroutine on the loop, in the context of this thread, and block until it has ended."""
-        return LoopBridge(self.loop).wait(coroutine)
-
     @property
     def loop(self) -> AbstractEventLoop:
         """The running loop."""
@@ -205,16 +183,12 @@ class BackgroundLoop:
             return self._loop
 
     def close(self) -> None:
-        """Stop the loop, if it was started, and wait for its thread; the next use starts another.
-
-        Called on the loop itself it does not wait: the step that calls it still comes to its end.
-        """
+        """Stop the loop, if it was started, and wait for its thread; the next use starts another. Not to be called on the loop."""
         with self._lock:
             loop, thread, self._loop, self._thread = self._loop, self._thread, None, None
         if loop is not None and thread is not None:
             loop.call_soon_threadsafe(loop.stop)
-            if thread is not threading.current_thread():
-                thread.join()
+            thread.join()
 
 
 def _run_loop(loop: AbstractEventLoop) -> None:
@@ -344,18 +318,16 @@ async def _call(work: tuple[Callable[[*Arguments], Value], tuple[*Arguments]]) -
 class _ThreadedIterator(Generic[Item]):
     def __init__(self, pool: ThreadPool, items: Iterable[Item]) -> None:
         self._pool = pool
-        self._context = copy_context()
-        self._items = items
-        self._iterator: Iterator[Item] | None = None
+        self._items = InContext(items, copy_context())
         self._lock = threading.Lock()
         self._working = False
-        self._closing = False
+        self._closing = threading.Event()
 
     def __aiter__(self) -> AsyncIterator[Item]:
         return self
 
     async def __anext__(self) -> Item:
-        if self._closing:
+        if self._closing.is_set():
             raise StopAsyncIteration
         item = await self._pool.call(self._step)
         if item is _END:
@@ -365,42 +337,24 @@ class _ThreadedIterator(Generic[Item]):
     async def aclose(self) -> None:
         """Close the generator: now, or in the thread that is making an item, as soon as it has made it."""
         with self._lock:
-            if self._closing:
-                return
-            self._closing = True
-            if self._working:
-                return
-        await self._pool.call(self._close)
+            closed = self._closing.is_set() or self._working
+            self._closing.set()
+        if not closed:
+            await self._pool.call(self._items.close)
 
     def _step(self) -> Item | object:
         with self._lock:
-            if self._closing:
+            if self._closing.is_set():
                 return _END
             self._working = True
         try:
-            return self._context.run(self._next)
+            return next(self._items, _END)
         finally:
-            self._rest()
-
-    def _rest(self) -> None:
-        with self._lock:
-            self._working = False
-            closing = self._closing
-        if closing:
-            self._close()
-
-    def _next(self) -> Item | object:
-        if self._iterator is None:
-            self._iterator = iter(self._items)
-        return next(self._iterator, _END)
-
-    def _close(self) -> None:
-        # Also closes an iterable that was never begun, as WSGI asks.
-        for target in (self._iterator, self._items):
-            close = getattr(target, "close", None)
-            if close is not None:
-                self._context.run(close)
-                return
+            with self._lock:
+                self._working = False
+                closing = self._closing.is_set()
+            if closing:
+                self._items.close()
 
 
 _END = object()

@@ -10,18 +10,19 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
 
 from erlen.doors.after import run_work_in_thread
-from erlen.doors.chunk import as_bytes, check_length, declared_length
-from erlen.doors.headers import HeaderLists
+from erlen.doors.chunk import InContext, Measure, as_bytes
+from erlen.doors.headers import BODILESS, HOP_BY_HOP, HeaderLists, as_text_pairs
+from erlen.doors.lifespan import Lifespan
 from erlen.doors.log import log_failure
-from erlen.doors.pool import BackgroundLoop
 from erlen.doors.protocol import Site
+from erlen.doors.request import CLOSE, DoorRequest, incomplete, several_hosts
 from erlen.drive import SUSPENDED, drive
-from erlen.errors import BadRequest, ContentTooLarge, HeaderFieldsTooLarge, RequestTimeout, URITooLong, reason_phrase
-from erlen.http.request import Request
+from erlen.errors import ContentTooLarge, RequestTimeout, URITooLong, reason_phrase
 from erlen.http.response import Response, StreamResponse
-from erlen.types import HeaderPairs
 
 if TYPE_CHECKING:
+    from multiprocessing.util import Finalize
+
     from erlen.http.file import FileResponse
     from erlen.http.form import FormData
 
@@ -34,7 +35,7 @@ StartResponse: TypeAlias = Callable[..., object]
 CHUNK = 64 * 1024
 
 
-class WsgiRequest(Request, kw_only=True, eq=False, weakref=True):
+class WsgiRequest(DoorRequest, kw_only=True, eq=False, weakref=True):
     """A request that came through WSGI.
 
     WSGI leaves some things to what stands in front, which should be a buffering proxy: a body that stalls keeps its thread, a chunked
@@ -44,7 +45,6 @@ class WsgiRequest(Request, kw_only=True, eq=False, weakref=True):
 
     environ: Environ
     door: WsgiDoor
-    _refused: bool = False
 
     def header(self, name: str) -> str | None:
         """Return a header field; servers join repeated ones.
@@ -58,17 +58,14 @@ class WsgiRequest(Request, kw_only=True, eq=False, weakref=True):
             # CONTENT_TYPE and CONTENT_LENGTH may be there and empty.
             return None if key in UNPREFIXED else value
         if len(value) > self.door.header_size:
-            self._refuse(f"The header field {name!r} has {len(value)} bytes; {self.door.header_size} are allowed.")
+            self.refuse_fields(f"The header field {name!r} has {len(value)} bytes; {self.door.header_size} are allowed.")
             return None
         return value
 
     def header_items(self) -> list[tuple[str, str]]:
         items = [(key[5:].replace("_", "-").lower(), value) for key, value in self.environ.items() if key.startswith("HTTP_")]
         items += [(key.replace("_", "-").lower(), self.environ[key]) for key in UNPREFIXED if self.environ.get(key)]
-        limits = self.context.limits
-        if len(items) > limits.header_count or sum(len(name) + len(value) for name, value in items) > limits.header_size:
-            self._refuse(f"More than {limits.header_count} header fields, or more than {limits.header_size} bytes of them.")
-        return items
+        return self.bounded(items)
 
     @property
     def http_version(self) -> str:
@@ -92,7 +89,7 @@ class WsgiRequest(Request, kw_only=True, eq=False, weakref=True):
         """
         host: str = self.environ.get("HTTP_HOST", "")
         if "," in host:
-            raise BadRequest("The request names more than one host.", headers={"connection": "close"})
+            raise several_hosts()
         return host
 
     @property
@@ -101,8 +98,8 @@ class WsgiRequest(Request, kw_only=True, eq=False, weakref=True):
 
     async def receive_all(self, limit: int) -> bytes:
         if _on_loop():
-            return await self.door.site.pool.call(self._read_all, limit)
-        return self._read_all(limit)
+            return await self.door.site.pool.call(b"".join, self._read(limit))
+        return b"".join(self._read(limit))
 
     async def receive_chunks(self, limit: int) -> AsyncIterator[bytes]:
         chunks = self._read(limit)
@@ -119,7 +116,7 @@ class WsgiRequest(Request, kw_only=True, eq=False, weakref=True):
         await get_running_loop().create_future()
 
     def wait(self, coroutine: Coroutine[Any, Any, Value]) -> Value:
-        return self.door.background.run(coroutine)
+        return self.door.wait(coroutine)
 
     def read_body(self) -> bytes:
         return drive(self.body())
@@ -127,15 +124,10 @@ class WsgiRequest(Request, kw_only=True, eq=False, weakref=True):
     def read_form(self) -> FormData:
         return drive(self.form())
 
-    def _read_all(self, limit: int) -> bytes:
-        return b"".join(self._read(limit))
-
     def _read(self, limit: int) -> Iterator[bytes]:
         length = self.content_length
         if length is None and not self.environ.get("wsgi.input_terminated"):
             return  # PEP 3333: without a length, and where nothing says that the input ends by itself, there is no body
-        if length is not None and length > limit:
-            raise ContentTooLarge(f"The body has {length} bytes; {limit} are allowed.")
         read = self.environ["wsgi.input"].read
         end = monotonic() + self.limits.body_timeout
         received = 0
@@ -143,7 +135,7 @@ class WsgiRequest(Request, kw_only=True, eq=False, weakref=True):
             try:
                 chunk = read(CHUNK if length is None else min(CHUNK, length - received))
             except (OSError, RuntimeError, ValueError):  # what servers raise for a connection that broke off, or bad framing
-                raise _incomplete() from None
+                raise incomplete() from None
             if not chunk:
                 break
             received += len(chunk)
@@ -153,13 +145,7 @@ class WsgiRequest(Request, kw_only=True, eq=False, weakref=True):
                 raise RequestTimeout
             yield chunk
         if length is not None and received < length:
-            raise _incomplete()
-
-    def _refuse(self, detail: str) -> None:
-        # Only once: the page that answers this reads header fields too.
-        if not self._refused:
-            self._refused = True
-            raise HeaderFieldsTooLarge(detail, headers={"connection": "close"})
+            raise incomplete()
 
 
 class WsgiDoor:
@@ -167,17 +153,15 @@ class WsgiDoor:
 
     def __init__(self, site: Site) -> None:
         self.site = site
-        self.background = site.background
         self.header_size = site.limits.header_size
         self._target_size = site.limits.target_size
         self._dispatch = site.dispatch_in_thread
-        self._lists = HeaderLists(site)
+        self._lists = HeaderLists(site, as_text_pairs)
         self._shared = self._lists.shared
-        self._checks_scheme = self._lists.depends_on_scheme
-        self._trusts_proxies = site.trusts_proxies
-        self._status_lines: dict[int, str] = {}
+        self._lifespan = Lifespan(site)
         self._lock = threading.Lock()
         self._started = False
+        self._at_exit: Finalize | None = None
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request."""
@@ -194,7 +178,7 @@ class WsgiDoor:
         # A variable set in one request must never be seen by the next one on this thread.
         context = copy_context()
         if len(request.path) + len(request.query_string) > self._target_size:
-            response = self.site.refuse(request, URITooLong(headers={"connection": "close"}))
+            response = self.site.refuse(request, URITooLong(headers=CLOSE))
         else:
             coroutine = self._dispatch(request)
             try:
@@ -206,8 +190,7 @@ class WsgiDoor:
                 raise RuntimeError(SUSPENDED)
         # PERF: the commonest response: a shared list, and granian measures the body itself.
         if response._headers is None and response.kind == "body" and request.work_after is None and response.status == 200:
-            secure = self._checks_scheme and (request.is_secure if self._trusts_proxies else environ["wsgi.url_scheme"] == "https")
-            headers = self._shared[secure].get(response.content_type)
+            headers = self._shared[self._lists.is_secure(request)].get(response.content_type)
             body = response.body
             if headers is not None and type(body) is bytes and request.method != "HEAD" and environ.get("SERVER_SOFTWARE") == "Granian":
                 start_response("200 OK", headers)
@@ -219,9 +202,16 @@ class WsgiDoor:
         with self._lock:
             if self._started:
                 return
-            self.background.run(self.site.startup())
+            try:
+                self.wait(self._lifespan.start())
+            except BaseException:
+                self.site.background.close()
+                raise
             self._started = True
-        _at_exit(self.shutdown)
+            from multiprocessing.util import Finalize
+
+            # Not `atexit`, without which a worker ends that was forked.
+            self._at_exit = Finalize(None, self.shutdown, exitpriority=10)
 
     def shutdown(self) -> None:
         """Stop the site, if it is started."""
@@ -229,30 +219,36 @@ class WsgiDoor:
             if not self._started:
                 return
             self._started = False
-        self.site.draining.start()
-        self.background.run(self.site.shutdown())
+        if self._at_exit is not None:
+            self._at_exit.cancel()
+        self.site.draining.start()  # here too, as only the main thread can put signal handlers back
+        try:
+            self.wait(self._lifespan.stop())
+        finally:
+            self.site.background.close()
+
+    def wait(self, coroutine: Coroutine[Any, Any, Value]) -> Value:
+        """Run a coroutine on the background loop, in the context of this thread, and block until it has ended."""
+        return self.site.pool.wait(coroutine, self.site.background.loop)
 
     def _respond(self, request: WsgiRequest, response: Response, context: Context, start_response: StartResponse) -> Iterable[bytes]:
-        secure = self._checks_scheme and (request.is_secure if self._trusts_proxies else request.wire_scheme == "https")
+        secure = self._lists.is_secure(request)
         body: Iterable[bytes]
         if response.kind == "body":
-            data = response.body.encode("utf-8", "replace") if isinstance(response.body, str) else bytes(response.body)
-            if not data and request.method == "HEAD":
-                headers = self._lists.for_stream(response, secure)
-            elif response.status in BODILESS:
-                headers = self._lists.for_response(response, secure)
-            else:
-                headers = self._lists.for_size(response, secure, len(data))
+            data = as_bytes(response.body)
+            headers = self._lists.for_size(response, secure, len(data), request.method)
             body = [data]
         elif response.kind == "file":
             file = cast("FileResponse", response)
             headers = self._lists.for_size(file, secure, file.end - file.start)
             body = self._file_body(request, file)
         else:
-            stream = cast("StreamResponse", response)
-            headers = self._lists.for_stream(stream, secure)
-            body = _StreamBody(self, request, stream, context)
-        start_response(self._status_line(response.status), self._sendable(request, headers))
+            headers = self._lists.for_stream(response, secure)
+            body = _StreamBody(self, request, cast("StreamResponse", response), context)
+        # PEP 3333 keeps hop-by-hop fields from applications; granian lets them through, and has no other way to close.
+        if request.environ.get("SERVER_SOFTWARE") != "Granian":
+            headers = [pair for pair in headers if pair[0] not in HOP_BY_HOP]
+        start_response(f"{response.status} {reason_phrase(response.status)}", headers)
         if request.method == "HEAD" or response.status in BODILESS:
             _close(body)
             body = []
@@ -269,32 +265,17 @@ class WsgiDoor:
 
         return cast("Iterable[bytes]", file_chunks(response.path, response.start, response.end))
 
-    def _status_line(self, status: int) -> str:
-        line = self._status_lines.get(status)
-        if line is None:
-            line = self._status_lines[status] = f"{status} {reason_phrase(status)}"
-        return line
-
-    def _sendable(self, request: WsgiRequest, headers: HeaderPairs) -> HeaderPairs:
-        # PEP 3333 keeps hop-by-hop fields from applications; granian lets them through, and has no other way to close.
-        if request.environ.get("SERVER_SOFTWARE") == "Granian":
-            return headers
-        return [pair for pair in headers if pair[0] not in HOP_BY_HOP]
-
 
 class _StreamBody:
     """The chunks of a stream, made in the context of its request."""
 
     def __init__(self, door: WsgiDoor, request: WsgiRequest, response: StreamResponse, context: Context) -> None:
         chunks = response.chunks
-        self._items: Iterable[bytes | str] = _on_background(chunks, door.background) if isinstance(chunks, AsyncIterable) else chunks
-        self._iterator: Iterator[bytes | str] | None = None
-        self._context = context
+        self._items = InContext[object](_OnLoop(chunks, door) if isinstance(chunks, AsyncIterable) else chunks, context)
         self._request = request
         self._draining = door.site.draining
         self._endless = (response.content_type or "").startswith("text/event-stream")
-        self._length = declared_length(response)
-        self._sent = 0
+        self._measure = Measure(response)
 
     def __iter__(self) -> Iterator[bytes]:
         return self
@@ -303,29 +284,40 @@ class _StreamBody:
         if self._endless and self._draining.started:
             raise StopIteration
         try:
-            data = self._context.run(self._next)
-        except StopIteration:
-            raise
+            chunk = next(self._items, _END)
+            if chunk is not _END:
+                return self._measure.take(chunk)
+            self._measure.end()
         except Exception as error:
             # Raised on, so that a server may break the connection off and the client see that a part is missing.
             log_failure("a stream failed", self._request, error)
             raise
-        self._sent += len(data)
-        return data
+        raise StopIteration
 
     def close(self) -> None:
-        self._context.run(_close, self._items if self._iterator is None else self._iterator)
+        self._items.close()
 
-    def _next(self) -> bytes:
-        if self._iterator is None:
-            self._iterator = iter(self._items)
-        try:
-            data = as_bytes(next(self._iterator))
-        except StopIteration:
-            check_length(self._sent, self._length, ended=True)
-            raise
-        check_length(self._sent + len(data), self._length, ended=False)
-        return data
+
+class _OnLoop:
+    """The chunks of an asynchronous stream, made on the background loop."""
+
+    def __init__(self, chunks: AsyncIterable[bytes | str], door: WsgiDoor) -> None:
+        self._iterator = aiter(chunks)
+        self._wait = door.wait
+
+    def __iter__(self) -> Iterator[object]:
+        return self
+
+    def __next__(self) -> object:
+        chunk = self._wait(_next_of(self._iterator))
+        if chunk is _END:
+            raise StopIteration
+        return chunk
+
+    def close(self) -> None:
+        close = getattr(self._iterator, "aclose", None)
+        if close is not None:
+            self._wait(close())
 
 
 class _WorkingBody:
@@ -344,12 +336,10 @@ class _WorkingBody:
         try:
             _close(self._body)
         finally:
-            self._context.run(run_work_in_thread, self._request, self._door.background)
+            self._context.run(run_work_in_thread, self._request, self._door.wait)
 
 
 UNPREFIXED = ("CONTENT_TYPE", "CONTENT_LENGTH")
-BODILESS = frozenset({*range(100, 200), 204, 304})
-HOP_BY_HOP = frozenset({"connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "te", "trailer", "upgrade"})
 
 
 def _decode(text: str) -> str:
@@ -365,40 +355,14 @@ def _on_loop() -> bool:
     return _get_running_loop() is not None
 
 
-def _on_background(chunks: AsyncIterable[bytes | str], background: BackgroundLoop) -> Iterator[bytes | str]:
-    iterator = aiter(chunks)
-    try:
-        while True:
-            try:
-                yield background.run(_next_of(iterator))
-            except StopAsyncIteration:
-                return
-    finally:
-        close = getattr(iterator, "aclose", None)
-        if close is not None:
-            background.run(close())
+async def _next_of(iterator: AsyncIterator[object]) -> object:
+    return await anext(iterator, _END)
 
 
-async def _next_of(iterator: AsyncIterator[Value]) -> Value:
-    return await anext(iterator)
+_END = object()
 
 
 def _close(items: object) -> None:
     close = getattr(items, "close", None)
     if close is not None:
         close()
-
-
-def _at_exit(function: Callable[[], None]) -> None:
-    import atexit
-    from multiprocessing import parent_process
-    from multiprocessing.util import Finalize
-
-    if parent_process() is None:
-        atexit.register(function)
-    else:  # a worker that was forked ends without `atexit`
-        Finalize(None, function, exitpriority=10)
-
-
-def _incomplete() -> BadRequest:
-    return BadRequest("The body broke off, or is not framed as HTTP asks.", headers={"connection": "close"})

@@ -145,10 +145,7 @@ class Connection:
 
     async def _stop(self) -> None:
         if self.door == "wsgi":
-            import atexit
-
             await self._threads.call(self.site.wsgi.shutdown)
-            atexit.unregister(self.site.wsgi.shutdown)
         else:
             self.site.draining.start()
             await self.site.shutdown()

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import io
 import sys
-from asyncio import get_running_loop
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_to_bytes
 from wsgiref.util import FileWrapper
 
 from erlen.app.site import Site
-from erlen.doors.pool import LoopBridge
+from erlen.doors.pool import ThreadPool
 from erlen.doors.wsgi import Environ
 from erlen.testing.exchange import Exchange
 from erlen.testing.outgoing import Outgoing
@@ -31,7 +30,7 @@ class WsgiTransport:
 
     async def answer(self, exchange: Exchange) -> None:
         """Let the application answer one request."""
-        source = _Source(exchange.outgoing, LoopBridge(get_running_loop()))
+        source = _Source(exchange.outgoing, exchange.threads)
         environ = make_environ(exchange.outgoing, io.BufferedReader(source))
         head: list[tuple[int, HeaderPairs]] = []
         written: list[bytes] = []
@@ -100,10 +99,10 @@ def make_environ(outgoing: Outgoing, body: io.BufferedReader) -> Environ:
 class _Source(io.RawIOBase):
     """The request's body, for a thread to read."""
 
-    def __init__(self, outgoing: Outgoing, loop: LoopBridge) -> None:
+    def __init__(self, outgoing: Outgoing, threads: ThreadPool) -> None:
         super().__init__()
         pieces = outgoing.pieces
-        self._pieces = _from_loop(aiter(pieces), loop) if isinstance(pieces, AsyncIterable) else iter(pieces)
+        self._pieces = _from_loop(aiter(pieces), threads) if isinstance(pieces, AsyncIterable) else iter(pieces)
         self._rest = memoryview(b"")
 
     def readable(self) -> bool:
@@ -122,11 +121,11 @@ class _Source(io.RawIOBase):
         return size
 
 
-def _from_loop(pieces: AsyncIterator[bytes], loop: LoopBridge) -> Iterator[bytes]:
+def _from_loop(pieces: AsyncIterator[bytes], threads: ThreadPool) -> Iterator[bytes]:
     async def step() -> bytes | None:
         return await anext(pieces, None)
 
-    while (piece := loop.wait(step())) is not None:
+    while (piece := threads.wait(step())) is not None:
         yield piece
 
 
