@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from erlen.app.plugin import Plugin
 from erlen.app.routes import Routes, SlashPolicy
 from erlen.app.settings import Settings
-from erlen.binding.dependency import is_generator_function
+from erlen.binding.dependency import Cleanup, is_generator_function
 from erlen.binding.marker import Dependency
 from erlen.binding.parameter import Providers, describe, location_of
 from erlen.errors import ConfigurationError, Mistake
@@ -216,46 +216,22 @@ class App(Routes):
 def _steps(function: Callable[..., Any], site: Site) -> tuple[Callable[[], Any], Callable[[], Any]]:
     import inspect
 
-    generators: list[Any] = []
+    opened = Cleanup()
     takes_site = bool(inspect.signature(function).parameters)
-    yields_once = Mistake(f"the lifespan {describe(function)} must `yield` once, between start and stop", location_of(function))
 
     async def start() -> None:
         made = function(site) if takes_site else function()
-        if not isinstance(made, (AsyncGenerator, Generator)):
+        if isinstance(made, AsyncGenerator):
+            await opened.aenter(made)
+        elif isinstance(made, Generator):
+            opened.enter(made)
+        else:
             if inspect.iscoroutine(made):
                 made.close()
-            raise ConfigurationError(yields_once)
-        if await _go_on(made):
-            raise ConfigurationError(yields_once)
-        generators.append(made)
+            message = f"the lifespan {describe(function)} must `yield` once, between start and stop"
+            raise ConfigurationError(Mistake(message, location_of(function)))
 
-    async def stop() -> None:
-        made = generators.pop()
-        if not await _go_on(made):
-            await _close(made)
-            raise ConfigurationError(yields_once)
-
-    return start, stop
-
-
-async def _go_on(generator: AsyncGenerator[Any, Any] | Generator[Any, Any, Any]) -> bool:
-    """Run a generator to its next `yield`; return whether it has ended instead."""
-    try:
-        if isinstance(generator, AsyncGenerator):
-            await anext(generator)
-        else:
-            next(generator)
-    except (StopIteration, StopAsyncIteration):
-        return True
-    return False
-
-
-async def _close(generator: AsyncGenerator[Any, Any] | Generator[Any, Any, Any]) -> None:
-    if isinstance(generator, AsyncGenerator):
-        await generator.aclose()
-    else:
-        generator.close()
+    return start, lambda: opened.close(None)
 
 
 def _is_instance(value: object, kind: Any) -> bool:
@@ -268,23 +244,12 @@ def _is_instance(value: object, kind: Any) -> bool:
 def _check_made_once(kind: type, provider: Callable[..., Any], where: str) -> None:
     import inspect
 
-    if is_generator_function(provider):
-        raise ConfigurationError(
-            Mistake(
-                f"the provider of {describe(kind)} for the whole application yields, but nothing would clean up after it",
-                where,
-                "open and close it in `@app.lifespan`, and provide what that made",
-            )
-        )
     try:
         parameters = inspect.signature(provider).parameters.values()
     except (TypeError, ValueError):  # made in C
         return
-    if any(one.default is one.empty and one.kind not in (one.VAR_POSITIONAL, one.VAR_KEYWORD) for one in parameters):
-        raise ConfigurationError(
-            Mistake(
-                f"the provider of {describe(kind)} for the whole application takes arguments, which belong to requests",
-                where,
-                'let it take nothing, or provide it with scope="request"',
-            )
-        )
+    takes = any(one.default is one.empty and one.kind not in (one.VAR_POSITIONAL, one.VAR_KEYWORD) for one in parameters)
+    if takes or is_generator_function(provider):
+        message = f"the provider of {describe(kind)} for the whole application {'takes arguments' if takes else 'yields'}"
+        fix = 'provide it with scope="request", or make it in `@app.lifespan` and provide what that made'
+        raise ConfigurationError(Mistake(message, where, fix))

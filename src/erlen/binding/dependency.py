@@ -206,7 +206,7 @@ async def _resume(generator: Generator[Any, Any, None] | AsyncGenerator[Any, Any
         except StopIteration:
             return
         generator.close()
-    raise ErlenError(f"the dependency {describe(generator)} yields more than once: it must yield one value, then clean up")
+    raise ErlenError(f"{describe(generator)} yields more than once: a dependency or lifespan must `yield` once, then clean up")
 
 
 async def _throw(generator: Generator[Any, Any, None] | AsyncGenerator[Any, Any], error: BaseException) -> None:
@@ -224,4 +224,4 @@ async def _throw(generator: Generator[Any, Any, None] | AsyncGenerator[Any, Any]
 
 
 def _never_yielded(generator: object) -> ErlenError:
-    return ErlenError(f"the dependency {describe(generator)} ended without yielding a value")
+    return ErlenError(f"{describe(generator)} ended without yielding: a dependency or lifespan must `yield` once")

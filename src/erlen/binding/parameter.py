@@ -16,7 +16,7 @@ from erlen.http.query import QueryParams
 from erlen.http.request import Request
 from erlen.http.session import HttpSession
 from erlen.schema.hints import hints_of
-from erlen.schema.model import kind_of
+from erlen.schema.model import kind_of, members_of
 from erlen.types import MISSING, Handler
 
 __all__ = ["Parameter", "Providers", "Resolver", "location_of", "read_signature"]
@@ -182,14 +182,14 @@ def _parameter(
         return made("dependency", dependency=dependency_found)
     if plain is UploadFile or item_of(plain) is UploadFile:
         return made("file")
-    if kind_of(plain) in MODELS or _holds_models(plain):
+    if _holds_models(plain):
         if methods and methods <= SAFE:
             return (
                 f"parameter `{name}` would be read from the body, but {'/'.join(sorted(methods))} requests have none",
                 f"write `Annotated[{describe(plain)}, Query()]` to read it from the query string",
             )
         return made("body", marker=Body())
-    if _is_scalar(plain) or (is_list(annotation) and _is_scalar(item_of(plain))):
+    if "scalar" in (kind_of(plain), kind_of(item_of(plain))):
         return made("query")
     shown = describe(plain)
     fix = f"register it with `app.provide({shown}, …)`, use the plugin that provides it, or write `Annotated[{shown}, Depends(…)]`"
@@ -264,18 +264,7 @@ def bare(annotation: Any) -> Any:
 
 def is_list(annotation: Any) -> bool:
     """Whether an annotation gathers several values of one name."""
-    from collections.abc import Collection
-
-    plain = bare(annotation)
-    origin = get_origin(plain) or plain
-    return (
-        isinstance(origin, type)
-        and issubclass(origin, Collection)
-        and not issubclass(origin, (str, bytes, Mapping))
-        and kind_of(plain) not in (MODELS | {"namedtuple"})
-        and origin is not str
-        and not _is_enum(origin)
-    )
+    return kind_of(annotation) == "collection"
 
 
 def item_of(annotation: Any) -> Any:
@@ -286,25 +275,11 @@ def item_of(annotation: Any) -> Any:
     return bare(arguments[0]) if arguments else str
 
 
-def _is_enum(origin: type) -> bool:
-    from enum import Enum
-
-    return issubclass(origin, Enum)
-
-
 def _holds_models(plain: Any) -> bool:
-    origin = get_origin(plain) or plain
-    if isinstance(origin, type) and issubclass(origin, Mapping):
-        return True
-    if is_union(plain):
-        return any(kind_of(bare(part)) in MODELS or _holds_models(bare(part)) for part in get_args(plain))
-    return is_list(plain) and (kind_of(item_of(plain)) in MODELS or _holds_models(item_of(plain)))
-
-
-def _is_scalar(plain: Any) -> bool:
-    if is_union(plain):
-        return all(part is type(None) or _is_scalar(bare(part)) for part in get_args(plain))
-    return kind_of(plain) == "scalar"
+    kind = kind_of(plain)
+    if kind == "union":
+        return any(_holds_models(bare(part)) for part in members_of(plain))
+    return kind in MODELS or kind == "mapping" or (kind == "collection" and _holds_models(item_of(plain)))
 
 
 def describe(subject: Any) -> str:
