@@ -83,9 +83,9 @@ class _Compiler:
         self.site = site
         self.crossing = crossing
         self.converters = converters
-        self.problems = Problems(debug=site.settings.debug, crossing=crossing, observers=site.failure_observers)
+        self.problems = Problems(site.settings.debug, crossing, site.failure_observers)
         self.scopes = scopes
-        self.on_error = self.problems.responder(scopes, crossing.colour)
+        self.on_error = self.problems.within(scopes).responder(crossing.colour)
         self.pipeline = Pipeline(site, wrap=self.wrap, on_error=self.on_error, problems=self.problems)
 
     def add(self, one: Checked) -> Chain:

@@ -120,7 +120,7 @@ class Pipeline:
             if route.csrf and request.method not in SAFE:
                 await self._check_origin(request, route)
             response = await route.call(request)
-            if response.kind != "body" or response.own_headers is not None:
+            if response.kind != "body" or response._headers is not None:
                 response = self._complete(request, response)
         except Exception as error:  # noqa: BLE001 - the one place where errors become responses
             response = await on_error(request, error)

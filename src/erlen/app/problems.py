@@ -15,7 +15,7 @@ from erlen.http.request import Request
 from erlen.http.response import HTML, Response, encode_json
 from erlen.types import Colour
 
-__all__ = ["Problems", "ScopedProblems", "problem_document", "render_problem"]
+__all__ = ["Problems", "problem_document", "render_problem"]
 
 PROBLEM_JSON = "application/problem+json"
 
@@ -26,19 +26,22 @@ Handlers: TypeAlias = Sequence[Hooks]
 class Problems:
     """Answers errors: by the handlers of the application where there is one, else in the standard way."""
 
-    def __init__(self, *, debug: bool, crossing: Crossing, observers: Sequence[Callable[[Request, Exception], None]]) -> None:
+    def __init__(
+        self, debug: bool, crossing: Crossing, observers: Sequence[Callable[[Request, Exception], None]], scopes: Handlers = ()
+    ) -> None:
         self.debug = debug
         self.crossing = crossing
         self.observers = observers
+        self.scopes = scopes
 
-    def within(self, scopes: Handlers) -> ScopedProblems:
+    def within(self, scopes: Handlers) -> Problems:
         """Return what answers the errors of routes with these scopes around them."""
-        return ScopedProblems(self, scopes)
+        return Problems(self.debug, self.crossing, self.observers, scopes)
 
-    def responder(self, scopes: Handlers, colour: Colour) -> OnError:
-        """Return the coroutine function that answers errors of some routes, for code of one colour."""
+    def responder(self, colour: Colour) -> OnError:
+        """Return the coroutine function that answers errors in code of one colour."""
         by_key: list[dict[int | type[BaseException], Callable[[Request, Any], Awaitable[Any]]]] = [
-            {key: self._coloured(function, colour) for key, function in hooks.errors.items()} for hooks in scopes if hooks.errors
+            {key: self._coloured(function, colour) for key, function in hooks.errors.items()} for hooks in self.scopes if hooks.errors
         ]
 
         async def respond(request: Request, error: Exception) -> Response:
@@ -103,19 +106,6 @@ class Problems:
             return function(request, error) if own == "thread" else to_loop(function(request, error))
 
         return here
-
-
-class ScopedProblems:
-    """Answers the errors of the routes that have the same scopes around them."""
-
-    def __init__(self, problems: Problems, scopes: Handlers) -> None:
-        self._problems = problems
-        self._scopes = scopes
-        self.report = problems.report
-
-    def responder(self, colour: Colour) -> OnError:
-        """Return the coroutine function that answers errors in code of one colour."""
-        return self._problems.responder(self._scopes, colour)
 
 
 def _find(

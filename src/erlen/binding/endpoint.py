@@ -165,7 +165,7 @@ class Endpoint:
             thread_call: awaits a `def` in a thread, for dependencies of an `async def` handler.
             on_error: set where something outside looks at responses: then errors become responses in here, without a further frame.
         """
-        env = {**self._env, "thread_call": thread_call if colour == "loop" else None, "on_error": on_error}
+        env: dict[str, Any] = {**self._env, "thread_call": thread_call if colour == "loop" else None, "on_error": on_error}
         body = self._binding + self._calling_lines(env, colour)
         if on_error is not None:
             body = ["try:", *_indent(body), "except Exception as error:", "    return await on_error(request, error)"]
