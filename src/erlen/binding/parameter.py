@@ -189,7 +189,7 @@ def _parameter(
                 f"write `Annotated[{describe(plain)}, Query()]` to read it from the query string",
             )
         return made("body", marker=Body())
-    if "scalar" in (kind_of(plain), kind_of(item_of(plain))):
+    if kind_of(item_of(plain) if is_list(plain) else plain) == "scalar":
         return made("query")
     shown = describe(plain)
     fix = f"register it with `app.provide({shown}, …)`, use the plugin that provides it, or write `Annotated[{shown}, Depends(…)]`"
