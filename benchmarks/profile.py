@@ -61,7 +61,12 @@ def main() -> None:
 def _run(work: Coroutine[None, None, None], door: str) -> None:
     """Run to the end: on a loop, except for the WSGI door, which has none and never suspends."""
     if door != "wsgi":
-        asyncio.run(work)
+        with asyncio.Runner() as runner:
+            if door == "rsgi":
+                from benchmarks.apps.erlen_app import app
+
+                app.__rsgi_init__(runner.get_loop())  # as the server does: before the loop runs
+            runner.run(work)
         return
     try:
         work.send(None)
@@ -76,9 +81,6 @@ async def _calls_of(scenario: Scenario, door: str) -> tuple[Call, Call]:
     app = importlib.import_module(f"benchmarks.apps.{'erlen_def_app' if door == 'wsgi' else 'erlen_app'}").app
     bare = importlib.import_module(f"benchmarks.apps.bare_{door}").app
     stand_in = {"rsgi": _rsgi, "asgi": _asgi, "wsgi": _wsgi}[door]
-    if door == "rsgi" and hasattr(app, "__rsgi_init__"):
-        # The server calls this before its loop runs, so a running loop is nothing that it may count on.
-        await asyncio.to_thread(app.__rsgi_init__, asyncio.get_running_loop())
     calls = stand_in(app.__rsgi__ if door == "rsgi" else app, scenario), stand_in(bare, scenario)
     for call in calls:
         for _ in range(300):
