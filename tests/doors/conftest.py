@@ -22,8 +22,10 @@ if TYPE_CHECKING:
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
 
-KINDS = ("rsgi", "asgi-granian", "asgi-uvicorn", "wsgi")
-LOOP_KINDS = KINDS[:3]
+# Each door once, by two engines (granian parses HTTP alike for all of its interfaces), and granian's ASGI for what only it does.
+KINDS = ("rsgi", "asgi-uvicorn", "wsgi")
+LOOP_KINDS = KINDS[:2]
+ALL_KINDS = (*KINDS, "asgi-granian")
 
 
 class Server:
@@ -130,9 +132,9 @@ def free_port() -> int:
 
 
 def command(kind: str, port: int) -> list[str]:
-    server, _, door = {
-        "rsgi": "granian:rsgi", "asgi-granian": "granian:asgi", "asgi-uvicorn": "uvicorn:asgi", "wsgi": "granian:wsgi"
-    }[kind].partition(":")
+    server, _, door = {"rsgi": "granian:rsgi", "asgi-granian": "granian:asgi", "asgi-uvicorn": "uvicorn:asgi", "wsgi": "granian:wsgi"}[
+        kind
+    ].partition(":")
     target = f"tests.doors.site_app:{door}"
     if server == "uvicorn":
         return [sys.executable, "-m", "uvicorn", "--port", str(port), "--http", "h11", "--loop", "asyncio", target]
@@ -193,6 +195,18 @@ def servers(start_server: Callable[[str], Server]) -> Callable[[str], Server]:
 @pytest.fixture(params=KINDS)
 def server(request: pytest.FixtureRequest, servers: Callable[[str], Server]) -> Server:
     """Each kind of server in turn."""
+    return servers(request.param)
+
+
+@pytest.fixture(params=ALL_KINDS)
+def any_server(request: pytest.FixtureRequest, servers: Callable[[str], Server]) -> Server:
+    """Each kind of server in turn, and granian's ASGI."""
+    return servers(request.param)
+
+
+@pytest.fixture(params=LOOP_KINDS)
+def engine(request: pytest.FixtureRequest, servers: Callable[[str], Server]) -> Server:
+    """Each engine in turn: for what it refuses before a door is asked."""
     return servers(request.param)
 
 

@@ -78,14 +78,16 @@ def starlette_app() -> Starlette:
         print("starlette stopped", flush=True)
 
     async def root(request: Request) -> Response:
-        response = JSONResponse({
-            "path": request.url.path,
-            "root": request.scope["root_path"],
-            "query": request.url.query,
-            "state": request.state.greeting,
-            "url": str(request.url_for("root")),
-            "client": request.client.host if request.client else None,
-        })
+        response = JSONResponse(
+            {
+                "path": request.url.path,
+                "root": request.scope["root_path"],
+                "query": request.url.query,
+                "state": request.state.greeting,
+                "url": str(request.url_for("root")),
+                "client": request.client.host if request.client else None,
+            }
+        )
         response.set_cookie("one", "1")
         response.set_cookie("two", "2")
         response.headers["x-frame-options"] = "SAMEORIGIN"
@@ -109,7 +111,7 @@ def starlette_app() -> Starlette:
                     yield "more\n"
                     await asyncio.sleep(0.02)
             finally:
-                print("starlette endless closed", flush=True)
+                print(f"starlette {request.url.path.rpartition('/')[2]} closed", flush=True)
 
         return StreamingResponse(pieces(), media_type="text/plain")
 
@@ -120,7 +122,7 @@ def starlette_app() -> Starlette:
         return RedirectResponse("/elsewhere")
 
     routes = [Route("/echo", echo, methods=["POST"])]
-    pages = {"": root, "away": away, "endless": endless, "fail": fail, "stream": stream}
+    pages = {"": root, "away": away, "endless": endless, "endless-head": endless, "fail": fail, "stream": stream}
     routes += [Route("/" + name, page) for name, page in pages.items()]
     return Starlette(routes=routes, lifespan=lifespan)
 

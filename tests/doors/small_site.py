@@ -9,7 +9,6 @@ from contextvars import ContextVar
 from typing import Any
 
 from erlen.doors.draining import Draining
-from erlen.doors.mount import MountedLifespan
 from erlen.doors.pool import BackgroundLoop, ThreadPool
 from erlen.errors import ErlenError, HTTPError
 from erlen.http.file import FileResponse
@@ -38,7 +37,8 @@ class SmallSite:
         self.endpoints = endpoints
         self.mounts = mounts or {}
         self.threaded_mounts = threaded_mounts or {}
-        self.lifespans: list[MountedLifespan] = []
+        self.lifespans: list[Any] = []
+        """Each with a `startup` and a `shutdown`."""
         self.threaded = threaded
         self.limits = limits or Limits()
         self.pool = ThreadPool(4)
@@ -144,10 +144,19 @@ async def count(request: Request) -> Response:
 
 
 async def tell(request: Request) -> Response:
-    return JSONResponse({
-        "method": request.method, "path": request.path, "query": request.query_string, "host": request.wire_host, "peer": request.peer,
-        "scheme": request.wire_scheme, "version": request.http_version, "mount": request.mount_path, "headers": request.header_items(),
-    })
+    return JSONResponse(
+        {
+            "method": request.method,
+            "path": request.path,
+            "query": request.query_string,
+            "host": request.wire_host,
+            "peer": request.peer,
+            "scheme": request.wire_scheme,
+            "version": request.http_version,
+            "mount": request.mount_path,
+            "headers": request.header_items(),
+        }
+    )
 
 
 async def stream(request: Request) -> Response:

@@ -35,7 +35,9 @@ def test_own_fields_replace_defaults_and_empty_ones_drop_them(make_site: MakeSit
 
 def test_own_content_type_wins(make_site: MakeSite) -> None:
     response = Response("x", headers={"Content-Type": "text/x"}, content_type="text/y")
-    assert [value for name, value in HeaderLists(make_site(), as_text_pairs).for_response(response, False) if name == "content-type"] == ["text/x"]
+    assert [value for name, value in HeaderLists(make_site(), as_text_pairs).for_response(response, False) if name == "content-type"] == [
+        "text/x"
+    ]
 
 
 def test_no_response_frames_itself(make_site: MakeSite) -> None:

@@ -108,6 +108,12 @@ def test_a_starlette_site_streams_and_stops_when_the_client_leaves(loop_server: 
     assert loop_server.logged("starlette endless closed")
 
 
+def test_an_endless_stream_that_head_does_not_want_is_ended(loop_server: Server) -> None:
+    raw = loop_server.exchange(b"HEAD /starlette/endless-head HTTP/1.1\r\nHost: example.com\r\nConnection: close\r\n\r\n")
+    assert raw.endswith(b"\r\n\r\n")
+    assert loop_server.logged("starlette endless-head closed")
+
+
 def test_an_asgi_application_by_hand(loop_server: Server) -> None:
     answer = loop_server.get("/asgi/x")
     assert answer.body == b"first,second"
@@ -115,7 +121,7 @@ def test_an_asgi_application_by_hand(loop_server: Server) -> None:
     assert loop_server.logged("plain asgi heard the end")
     assert loop_server.get("/asgi/silent").text == "ErlenError: the mounted application ended without a response"
     assert loop_server.get("/asgi/fail").text == "ValueError: before the response"
-    assert loop_server.get("/asgi/break").body == b"first,"
+    assert loop_server.get("/asgi/break", wait=0.3).body == b"first,"
     assert loop_server.logged("ValueError: in the middle")
 
 

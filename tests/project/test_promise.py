@@ -19,7 +19,7 @@ from wsgiref.simple_server import WSGIRequestHandler, make_server
 
 import pytest
 
-APP = '''\
+APP = """\
 # app.py — the whole program; `erlen dev` serves it with reload, `erlen run` in production
 from erlen import App
 
@@ -32,7 +32,7 @@ def home() -> dict[str, str]:
 @app.get("/greet/{name}")
 async def greet(name: str, times: int = 1) -> dict[str, list[str]]:      # path and query, typed and validated
     return {"greeting": ["hello " + name] * times}
-'''
+"""
 TEST = """\
 from erlen.testing import Client
 

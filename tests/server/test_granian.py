@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import signal
+import socket
 import threading
 import time
 from collections.abc import Callable
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from erlen.server.granian import available, describe
+from erlen.server.granian import describe
 
 if TYPE_CHECKING:
     from tests.server.conftest import Served
@@ -20,11 +21,10 @@ Ask = Callable[..., str]
 
 
 def test_the_engine_describes_itself() -> None:
-    assert available()
     assert describe().startswith("granian 2.")
 
 
-@pytest.mark.parametrize("door", ["rsgi", "asgi", "wsgi"])
+@pytest.mark.parametrize("door", ["rsgi", "wsgi"])
 def test_an_application_is_served_and_requests_are_finished_at_the_end(serve: Serve, ask: Ask, port: int, door: str) -> None:
     served = serve("granian", port=port, door=door, access_log=True)
     address = ("127.0.0.1", port)
@@ -75,7 +75,7 @@ def test_a_unix_socket_is_served_and_removed(serve: Serve, ask: Ask, app_folder:
 
 
 def test_a_taken_port_is_told(serve: Serve, port: int) -> None:
-    serve("granian", port=port)
-    second = serve("granian", port=port)
-    assert second.process.wait(8) == 1
-    assert f"Port {port} on 127.0.0.1 is taken" in second.output
+    with socket.create_server(("127.0.0.1", port)):
+        served = serve("granian", port=port, wait=False)
+        assert served.process.wait(8) == 1
+    assert f"Port {port} on 127.0.0.1 is taken" in served.output

@@ -18,7 +18,7 @@ from erlen.doors.protocol import Site
 from erlen.doors.request import CLOSE, DoorRequest, incomplete, several_hosts
 from erlen.doors.stream import discard_stream, send_stream
 from erlen.errors import ContentTooLarge, HeaderFieldsTooLarge, HTTPError, URITooLong
-from erlen.http.response import StreamResponse
+from erlen.http.response import Response, StreamResponse
 
 if TYPE_CHECKING:
     from erlen.http.file import FileResponse
@@ -203,10 +203,8 @@ class AsgiDoor:
             if request.method == "HEAD" or response.status in BODILESS:
                 body = b""
             await send({"type": "http.response.body", "body": body})
-        elif response.kind == "file":
-            await self._send_file(request, cast("FileResponse", response), secure, send)
         else:
-            await self._send_stream(request, cast("StreamResponse", response), self._lists.for_stream(response, secure), send)
+            await self._send_made(request, response, secure, send)
         if request.work_after is not None:
             await run_work(request, self.site.pool)
 
@@ -219,46 +217,41 @@ class AsgiDoor:
             return HeaderFieldsTooLarge(detail, headers=CLOSE)
         return None
 
-    async def _send_file(self, request: AsgiRequest, response: FileResponse, secure: bool, send: Send) -> None:
-        start, end = response.start, response.end
-        headers = self._lists.for_size(response, secure, end - start)
-        await send({"type": "http.response.start", "status": response.status, "headers": headers})
-        if request.method == "HEAD" or start == end:
-            await send({"type": "http.response.body", "body": b""})
-        elif start == 0 and end == response.size and "http.response.pathsend" in request.scope.get("extensions", ()):
-            await send({"type": "http.response.pathsend", "path": response.path})
-        else:
+    async def _send_made(self, request: AsgiRequest, response: Response, secure: bool, send: Send) -> None:
+        """Send a response whose body is made, or read from a file, while it is sent."""
+        whole_file = None
+        if response.kind == "file":
             from erlen.http.file import file_chunks
 
-            stream = StreamResponse(file_chunks(response.path, start, end), headers={"content-length": str(end - start)})
-            await self._send_chunks(request, stream, send)
-
-    async def _send_stream(self, request: AsgiRequest, response: StreamResponse, headers: BytePairs, send: Send) -> None:
+            file = cast("FileResponse", response)
+            size = file.end - file.start
+            headers = self._lists.for_size(file, secure, size)
+            stream = StreamResponse(file_chunks(file.path, file.start, file.end), headers={"content-length": str(size)})
+            if size == file.size and "http.response.pathsend" in request.scope.get("extensions", ()):
+                whole_file = file.path
+        else:
+            stream = cast("StreamResponse", response)
+            headers = self._lists.for_stream(stream, secure)
         await send({"type": "http.response.start", "status": response.status, "headers": headers})
         if request.method == "HEAD" or response.status in BODILESS:
-            await discard_stream(response, self.site.pool)
-            await send({"type": "http.response.body", "body": b""})
-        else:
-            await self._send_chunks(request, response, send)
+            await discard_stream(stream, self.site.pool)
+        elif whole_file is not None:
+            await send({"type": "http.response.pathsend", "path": whole_file})
+            return
+        elif not await self._send_chunks(request, stream, send):
+            return
+        await send({"type": "http.response.body", "body": b""})
 
-    async def _send_chunks(self, request: AsgiRequest, response: StreamResponse, send: Send) -> None:
+    async def _send_chunks(self, request: AsgiRequest, stream: StreamResponse, send: Send) -> bool:
         async def send_chunk(data: bytes) -> None:
             await send({"type": "http.response.body", "body": data, "more_body": True})
 
         try:
-            ended = await send_stream(
-                response,
-                send=send_chunk,
-                disconnected=request.wait_disconnect,
-                pool=self.site.pool,
-                draining=self.site.draining,
-            )
+            return await send_stream(request, stream, self.site, send_chunk)
         except Exception as error:
             # Raised on: a server that gets no last message breaks the connection off, so that the client sees that a part is missing.
             log_failure("a stream failed", request, error)
             raise
-        if ended:
-            await send({"type": "http.response.body", "body": b""})
 
     async def _serve_other(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":

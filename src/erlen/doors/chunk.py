@@ -7,9 +7,9 @@ from contextvars import Context
 from typing import Generic, TypeVar
 
 from erlen.errors import ErlenError
-from erlen.http.response import StreamResponse
+from erlen.http.response import Response
 
-__all__ = ["BrokenStream", "InContext", "Measure", "as_bytes"]
+__all__ = ["BrokenStream", "InContext", "Measure", "as_bytes", "is_event_stream"]
 
 Item = TypeVar("Item")
 
@@ -21,11 +21,11 @@ class BrokenStream(ErlenError):
 class Measure:
     """Holds a stream to its declared length; a longer one could pass for the next response (RFC 9112, section 6.3)."""
 
-    def __init__(self, response: StreamResponse) -> None:
-        headers = response.own_headers
+    def __init__(self, response: Response) -> None:
+        headers = response.own_headers if response.kind == "stream" else None
         value = None if headers is None else headers.get("content-length")
         self.declared = int(value) if value is not None and value.isascii() and value.isdigit() else None
-        """The Content-Length that the response's own fields declare, or None."""
+        """The Content-Length that a stream's own fields declare, or None."""
         self._sent = 0
 
     def take(self, chunk: object) -> bytes:
@@ -92,3 +92,8 @@ def as_bytes(chunk: object) -> bytes:
     if isinstance(chunk, (bytearray, memoryview)):
         return bytes(chunk)
     raise TypeError(f"a stream yields bytes or text, not {type(chunk).__name__}: encode it first")
+
+
+def is_event_stream(response: Response) -> bool:
+    """Return whether a response is a stream of server-sent events, which may end at any time: clients connect again."""
+    return (response.content_type or "").startswith("text/event-stream")

@@ -10,17 +10,19 @@ __all__ = ["Interruption"]
 class Interruption:
     """A way to cancel the task that makes this, from a callback of its loop; the task then goes on."""
 
-    __slots__ = ("_cancelling", "_task", "came")
+    __slots__ = ("_cancelling", "_task", "came", "over")
 
     def __init__(self) -> None:
         self._task = current_task()
         self._cancelling = 0 if self._task is None else self._task.cancelling()
         self.came = False
         """Whether the task was interrupted."""
+        self.over = False
+        """Whether it is too late for that."""
 
     def interrupt(self) -> None:
         """Cancel the task, once."""
-        if self._task is not None and not self.came:
+        if self._task is not None and not (self.came or self.over):
             self.came = True
             self._task.cancel()
 

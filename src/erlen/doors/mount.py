@@ -18,7 +18,7 @@ from erlen.http.response import Response, StreamResponse
 from erlen.types import HeaderPairs
 
 if TYPE_CHECKING:
-    from asyncio import Task
+    from asyncio import Future, Task
 
     from erlen.doors.asgi import Message, Receive, Scope, Send
 
@@ -192,7 +192,7 @@ class _AsgiExchange:
         from asyncio import FIRST_COMPLETED, ensure_future, wait
 
         over = ensure_future(self._over.wait())
-        part = ensure_future(self._until_disconnect() if self._body_ended else _next_of(self._body))
+        part: Future[Any] = ensure_future(self._request.wait_disconnect() if self._body_ended else _next_of(self._body))
         try:
             await wait((over, part), return_when=FIRST_COMPLETED)
             if over.done() or self._body_ended:
@@ -203,10 +203,6 @@ class _AsgiExchange:
             part.cancel()
         self._body_ended = not chunk
         return {"type": "http.request", "body": chunk, "more_body": not self._body_ended}
-
-    async def _until_disconnect(self) -> bytes:
-        await self._request.wait_disconnect()
-        return b""
 
     async def _send(self, message: Message) -> None:
         if self._gone:

@@ -223,13 +223,7 @@ class RsgiDoor:
             await discard_stream(response, self.site.pool)
             return
         try:
-            await send_stream(
-                response,
-                send=transport.send_bytes,
-                disconnected=request.wait_disconnect,
-                pool=self.site.pool,
-                draining=self.site.draining,
-            )
+            await send_stream(request, response, self.site, transport.send_bytes)
         except Exception as error:
             if type(error).__name__ == "RSGIProtocolClosed":  # granian's, and not exported under a stable name
                 return  # the client left between two chunks

@@ -2,37 +2,33 @@
 
 from __future__ import annotations
 
-from asyncio import CancelledError, Future, ensure_future, sleep
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Coroutine
-from typing import Any
+from asyncio import CancelledError, Future, ensure_future, get_running_loop, sleep
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
+from functools import partial
 
-from erlen.doors.chunk import Measure
-from erlen.doors.draining import Draining
+from erlen.doors.chunk import Measure, is_event_stream
 from erlen.doors.interruption import Interruption
 from erlen.doors.pool import ThreadPool
+from erlen.doors.protocol import Site
+from erlen.http.request import Request
 from erlen.http.response import StreamResponse
 
 __all__ = ["discard_stream", "send_stream"]
 
-EVENT_STREAM = "text/event-stream"
 # After so many chunks the event loop gets a turn: where neither the generator nor the server suspends, it would have none.
 CHUNKS_PER_TURN = 16
 
 
-async def send_stream(
-    response: StreamResponse,
-    *,
-    send: Callable[[bytes], Awaitable[object]],
-    disconnected: Callable[[], Coroutine[Any, Any, object]],
-    pool: ThreadPool,
-    draining: Draining,
-) -> bool:
+async def send_stream(request: Request, response: StreamResponse, site: Site, send: Callable[[bytes], Awaitable[object]]) -> bool:
     """Send each chunk of a stream as it is made, then close the generator.
 
+    When the client has gone, or the worker is stopping and this is an event stream, the generator is cancelled where it waits.
+
     Args:
+        request: whose client waits for it.
+        response: the stream.
+        site: whose threads make the chunks of a plain iterable.
         send: writes one chunk, and waits where the server has back-pressure.
-        disconnected: returns once the client has gone. Then, or when the worker is stopping and this is an event stream, the
-            generator is cancelled where it waits, and closed.
 
     Returns:
         Whether the stream came to its end, or was ended because the worker is stopping; False when the client has gone.
@@ -41,17 +37,17 @@ async def send_stream(
         Exception: what the generator raises; BrokenStream when its length is not the declared Content-Length.
     """
     measure = Measure(response)
-    iterator = _iterate(response, pool)
+    iterator = _iterate(response, site.pool)
     interruption = Interruption()
 
-    def interrupt(watcher: Future[object]) -> None:
+    def leave(watcher: Future[None]) -> None:
         if not watcher.cancelled() and watcher.exception() is None:
             interruption.interrupt()
 
-    left = ensure_future(disconnected())
-    watchers = [left, ensure_future(draining.wait())] if (response.content_type or "").startswith(EVENT_STREAM) else [left]
-    for watcher in watchers:
-        watcher.add_done_callback(interrupt)
+    watcher: Future[None] = ensure_future(request.wait_disconnect())
+    watcher.add_done_callback(leave)
+    stop = partial(get_running_loop().call_soon_threadsafe, interruption.interrupt)
+    forget = site.draining.on_start(stop) if is_event_stream(response) else None
     count = 0
     try:
         async for chunk in iterator:
@@ -67,10 +63,11 @@ async def send_stream(
         if not interruption.absorb():
             raise
     finally:
-        is_gone = left.done()
-        for watcher in watchers:
-            watcher.remove_done_callback(interrupt)
-            watcher.cancel()
+        is_gone = watcher.done()
+        watcher.cancel()
+        interruption.over = True
+        if forget is not None:
+            forget()
         await _close(iterator)
     if interruption.came:
         return not is_gone

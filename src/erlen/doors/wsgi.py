@@ -10,7 +10,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
 
 from erlen.doors.after import run_work_in_thread
-from erlen.doors.chunk import InContext, Measure, as_bytes
+from erlen.doors.chunk import InContext, Measure, as_bytes, is_event_stream
 from erlen.doors.headers import BODILESS, HOP_BY_HOP, HeaderLists, as_text_pairs
 from erlen.doors.lifespan import Lifespan
 from erlen.doors.log import log_failure
@@ -233,7 +233,7 @@ class WsgiDoor:
 
     def _respond(self, request: WsgiRequest, response: Response, context: Context, start_response: StartResponse) -> Iterable[bytes]:
         secure = self._lists.is_secure(request)
-        body: Iterable[bytes]
+        body: Iterable[object]
         if response.kind == "body":
             data = as_bytes(response.body)
             headers = self._lists.for_size(response, secure, len(data), request.method)
@@ -244,17 +244,18 @@ class WsgiDoor:
             body = self._file_body(request, file)
         else:
             headers = self._lists.for_stream(response, secure)
-            body = _StreamBody(self, request, cast("StreamResponse", response), context)
+            chunks = cast("StreamResponse", response).chunks
+            body = _OnLoop(chunks, self) if isinstance(chunks, AsyncIterable) else chunks
         # PEP 3333 keeps hop-by-hop fields from applications; granian lets them through, and has no other way to close.
         if request.environ.get("SERVER_SOFTWARE") != "Granian":
             headers = [pair for pair in headers if pair[0] not in HOP_BY_HOP]
         start_response(f"{response.status} {reason_phrase(response.status)}", headers)
         if request.method == "HEAD" or response.status in BODILESS:
-            _close(body)
-            body = []
-        if request.work_after is not None:
-            body = _WorkingBody(self, request, body, context)
-        return body
+            InContext(body, context).close()
+            response, body = Response(), []
+        if response.kind == "stream" or request.work_after is not None:
+            return _Body(self, request, response, InContext(body, context), context)
+        return cast("Iterable[bytes]", body)
 
     def _file_body(self, request: WsgiRequest, response: FileResponse) -> Iterable[bytes]:
         wrapper = request.environ.get("wsgi.file_wrapper")
@@ -266,22 +267,22 @@ class WsgiDoor:
         return cast("Iterable[bytes]", file_chunks(response.path, response.start, response.end))
 
 
-class _StreamBody:
-    """The chunks of a stream, made in the context of its request."""
+class _Body:
+    """A body that is made in the context of its request, or after which there is work to do: servers call `close` once it is sent."""
 
-    def __init__(self, door: WsgiDoor, request: WsgiRequest, response: StreamResponse, context: Context) -> None:
-        chunks = response.chunks
-        self._items = InContext[object](_OnLoop(chunks, door) if isinstance(chunks, AsyncIterable) else chunks, context)
+    def __init__(self, door: WsgiDoor, request: WsgiRequest, response: Response, items: InContext[object], context: Context) -> None:
+        self._door = door
         self._request = request
-        self._draining = door.site.draining
-        self._endless = (response.content_type or "").startswith("text/event-stream")
+        self._items = items
+        self._context = context
         self._measure = Measure(response)
+        self._may_end = is_event_stream(response)
 
     def __iter__(self) -> Iterator[bytes]:
         return self
 
     def __next__(self) -> bytes:
-        if self._endless and self._draining.started:
+        if self._may_end and self._door.site.draining.started:
             raise StopIteration
         try:
             chunk = next(self._items, _END)
@@ -295,7 +296,10 @@ class _StreamBody:
         raise StopIteration
 
     def close(self) -> None:
-        self._items.close()
+        try:
+            self._items.close()
+        finally:
+            self._context.run(run_work_in_thread, self._request, self._door.wait)
 
 
 class _OnLoop:
@@ -320,25 +324,6 @@ class _OnLoop:
             self._wait(close())
 
 
-class _WorkingBody:
-    """A body after which there is work to do: servers call `close` once it is sent."""
-
-    def __init__(self, door: WsgiDoor, request: WsgiRequest, body: Iterable[bytes], context: Context) -> None:
-        self._door = door
-        self._request = request
-        self._body = body
-        self._context = context
-
-    def __iter__(self) -> Iterator[bytes]:
-        return iter(self._body)
-
-    def close(self) -> None:
-        try:
-            _close(self._body)
-        finally:
-            self._context.run(run_work_in_thread, self._request, self._door.wait)
-
-
 UNPREFIXED = ("CONTENT_TYPE", "CONTENT_LENGTH")
 
 
@@ -360,9 +345,3 @@ async def _next_of(iterator: AsyncIterator[object]) -> object:
 
 
 _END = object()
-
-
-def _close(items: object) -> None:
-    close = getattr(items, "close", None)
-    if close is not None:
-        close()

@@ -90,7 +90,7 @@ class URL(Struct, frozen=True, kw_only=True):
         and the scheme's own port is dropped (WHATWG URL, section 4.4). Dot segments are kept.
 
         Raises:
-            ValueError: on control characters, surrounding space, or a malformed host or port.
+            ValueError: on control characters, surrounding space, or a malformed host or port; a host outside ASCII is one.
         """
         if _UNSENDABLE(text) or text != text.strip():
             raise ValueError("a URL has no control characters and no space around it")

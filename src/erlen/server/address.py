@@ -5,20 +5,25 @@ from __future__ import annotations
 import errno
 import os
 import socket
-import stat
 from pathlib import Path
 
 from erlen.errors import ConfigurationError, Mistake
 
-__all__ = ["check_address", "check_socket_path"]
+__all__ = ["check_listener"]
 
 
-def check_address(host: str, port: int) -> None:
-    """Make sure that `host` and `port` can be listened on.
+def check_listener(host: str, port: int, uds: Path | None = None) -> None:
+    """Make sure that a server can listen on `host` and `port`, or on the Unix socket `uds` instead.
+
+    A socket that was left by a server that died is removed.
 
     Raises:
-        ConfigurationError: if the port is taken, reserved or out of range, or the host is none of this machine's.
+        ConfigurationError: if the port is taken, reserved or out of range, or the host is none of this machine's; for a socket, if a
+            server listens there, the path is another kind of file, or its folder does not exist.
     """
+    if uds is not None:
+        _check_socket_path(uds)
+        return
     if not 0 < port < 65536:
         raise ConfigurationError(Mistake(f"{port} is not a port.", fix="Choose one from 1 to 65535, such as --port 8000."))
     try:
@@ -37,19 +42,12 @@ def check_address(host: str, port: int) -> None:
             raise ConfigurationError(_describe(host, port, error)) from None
 
 
-def check_socket_path(path: Path) -> None:
-    """Make sure that a Unix socket can be made at `path`; remove what a server that died left there.
-
-    Raises:
-        ConfigurationError: if a server listens there, the path is another kind of file, or its folder does not exist.
-    """
+def _check_socket_path(path: Path) -> None:
     if not path.parent.is_dir():
         raise ConfigurationError(Mistake(f"There is no folder {path.parent} for the socket.", fix="Make it, or choose another path."))
-    try:
-        mode = path.lstat().st_mode
-    except FileNotFoundError:
+    if not os.path.lexists(path):
         return
-    if not stat.S_ISSOCK(mode):
+    if not path.is_socket():
         raise ConfigurationError(Mistake(f"{path} is there and is no socket.", fix="Choose another path for the socket."))
     with socket.socket(socket.AF_UNIX) as probe:
         probe.settimeout(1)

@@ -1,4 +1,4 @@
-"""Serving with granian, behind three functions so that another engine can take its place."""
+"""Serving with granian, behind two functions so that another engine can take its place."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from erlen.errors import ConfigurationError, Mistake
-from erlen.server.address import check_address, check_socket_path
+from erlen.server.address import check_listener
 from erlen.server.worker import Door, load
 
-__all__ = ["available", "describe", "serve"]
+__all__ = ["describe", "serve"]
 
 ACCESS_LOG = (
     'time="%(time)s" method=%(method)s path=%(path)r query=%(query_string)r status=%(status)d duration_ms=%(dt_ms).1f '
@@ -21,11 +21,6 @@ ACCESS_LOG = (
 
 # Hyper reads a head into a buffer of this size and answers 431 when it is full; granian's own default is 400 KiB.
 HEAD_SIZE = 128 * 1024
-
-
-def available() -> bool:
-    """Return whether granian is installed."""
-    return find_spec("granian") is not None
 
 
 def describe() -> str:
@@ -46,26 +41,20 @@ def serve(
     threads: int = 16,
     access_log: bool = False,
     kill_timeout: int = 30,
-    respawn: bool = True,
     tls_certificate: Path | None = None,
     tls_key: Path | None = None,
-    log_level: str = "warning",
-    folder: Path | None = None,
 ) -> None:
     """Serve an application until a signal ends it (SIGTERM, SIGINT); SIGHUP replaces the workers one by one.
 
     Args:
-        target: the application, as `load_app` takes it; each worker imports and freezes it for itself.
+        target: the application, as `load_app` takes it, seen from the current folder; each worker imports and freezes it for itself.
         door: the interface.
         uds: the path of a Unix socket, instead of host and port.
         workers: processes.
         threads: of a worker of the WSGI door; on the others the site has its own.
         access_log: write a line for each request.
         kill_timeout: the seconds that a worker has to finish its requests before it is killed.
-        respawn: replace a worker that dies.
         tls_certificate, tls_key: PEM files; both, or neither.
-        log_level: of the server's own messages.
-        folder: where the application is looked for; the current folder by default.
 
     Raises:
         ConfigurationError: if the address cannot be listened on.
@@ -77,12 +66,7 @@ def serve(
 
     if (tls_certificate is None) != (tls_key is None):
         raise ConfigurationError(Mistake("TLS needs a certificate and its key.", fix="Give both --tls-certificate and --tls-key."))
-    if uds is not None:
-        check_socket_path(uds)
-    else:
-        check_address(host, port)
-
-    settings: dict[str, Any] = {"blocking_threads": threads} if door == "wsgi" else {}
+    check_listener(host, port, uds)
     server = Granian(
         "erlen",
         address=host,
@@ -90,6 +74,8 @@ def serve(
         uds=uds,
         interface=Interfaces(door),
         workers=workers,
+        # Of the other doors there can be no more than one.
+        blocking_threads=threads if door == "wsgi" else None,
         runtime_mode=RuntimeModes.auto,
         loop=Loops.uvloop if find_spec("uvloop") is not None else Loops.asyncio,
         # Only this one gives each request a Context of its own.
@@ -98,17 +84,16 @@ def serve(
         websockets=False,
         http1_settings=HTTP1Settings(max_buffer_size=HEAD_SIZE),
         http2_settings=HTTP2Settings(max_headers_size=HEAD_SIZE, keep_alive_interval=30_000),
-        log_level=LogLevels(log_level),
+        log_level=LogLevels.warning,
         log_access=access_log,
         # `%r` keeps line breaks in a path out of the log (OWASP ASVS 5.0 V16.4.1).
         log_access_format=ACCESS_LOG,
         ssl_cert=tls_certificate,
         ssl_key=tls_key,
-        respawn_failed_workers=respawn,
+        respawn_failed_workers=True,
         workers_kill_timeout=kill_timeout,
-        **settings,
     )
-    loader: Any = partial(_load, target, door, str(folder or Path.cwd()))  # picklable, for workers that are spawned
+    loader: Any = partial(_load, target, door, str(Path.cwd()))  # picklable, for workers that are spawned
     server.serve(target_loader=loader, wrap_loader=False)
 
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
+
+from msgspec import Struct
 
 from erlen.errors import ConfigurationError, Mistake
 
@@ -14,25 +17,21 @@ __all__ = ["Target", "find_target", "load_app"]
 
 FILES = ("app.py", "main.py")
 VARIABLE = "ERLEN_APP"
+# `app = ...`, `app: App = ...`, or an import that ends in that name, perhaps of several.
+BINDS_APP = re.compile(r"^(?:app\s*[:=]|(?:from\s[^\n#;]+\s)?import\s(?:\([^)]*|[^\n#;]*)\bapp\b(?!\s+as\b))", re.MULTILINE)
 
 
-class Target:
+class Target(Struct, frozen=True):
     """Where an application is: the folder that goes on the import path, a module, and a name in it (with dots)."""
 
-    __slots__ = ("attribute", "folder", "module", "source")
-
-    def __init__(self, folder: Path, module: str, attribute: str, source: str) -> None:
-        self.folder = folder
-        self.module = module
-        self.attribute = attribute
-        self.source = source
-        """What led here, for messages."""
+    folder: Path
+    module: str
+    attribute: str
+    source: str
+    """What led here, for messages."""
 
     def __str__(self) -> str:
         return f"{self.module}:{self.attribute}"
-
-    def __repr__(self) -> str:
-        return f"<Target {self} in {self.folder}>"
 
 
 def load_app(spec: str | None = None, *, folder: str | os.PathLike[str] | None = None) -> object:
@@ -77,12 +76,10 @@ def find_target(spec: str | None = None, *, folder: str | os.PathLike[str] | Non
     here = Path(folder or ".").resolve()
     if spec:
         return _parse(spec, here, "the command line")
-    from_variable = os.environ.get(VARIABLE)
-    if from_variable:
-        return _parse(from_variable, here, VARIABLE)
-    from_project = _project_setting(here)
-    if from_project:
-        return _parse(from_project, here, "[tool.erlen] in pyproject.toml")
+    if said := os.environ.get(VARIABLE):
+        return _parse(said, here, VARIABLE)
+    if said := _project_setting(here):
+        return _parse(said, here, "[tool.erlen] in pyproject.toml")
     for name in FILES:
         if (here / name).is_file():
             return Target(here, name.removesuffix(".py"), "app", name)
@@ -166,33 +163,14 @@ def _packages(here: Path) -> list[Target]:
                 found.append(Target(here, f"{package.name}.{name.removesuffix('.py')}", "app", f"{package.name}/{name}"))
                 break
         else:
-            if _binds_app((package / "__init__.py").read_text("utf-8", "replace")):
+            # Read, not run: looking for the application must not import packages that have nothing to do with it.
+            if BINDS_APP.search((package / "__init__.py").read_text("utf-8", "replace")):
                 found.append(Target(here, package.name, "app", f"{package.name}/__init__.py"))
     return found
 
 
-def _binds_app(source: str) -> bool:
-    # Read, not run: looking for the application must not import packages that have nothing to do with it.
-    import ast
-
-    try:
-        tree = ast.parse(source)
-    except SyntaxError:
-        return False
-    for node in tree.body:
-        if isinstance(node, (ast.Assign, ast.AnnAssign)):
-            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-            if any(isinstance(target, ast.Name) and target.id == "app" for target in targets):
-                return True
-        elif isinstance(node, (ast.Import, ast.ImportFrom)) and any((alias.asname or alias.name) == "app" for alias in node.names):
-            return True
-    return False
-
-
 def _import(target: Target) -> ModuleType:
-    main = _main_module(target)
-    if main is not None:
-        return main
+    _alias_main_module(target)
     try:
         return import_module(target.module)
     except ModuleNotFoundError as error:
@@ -207,18 +185,14 @@ def _import(target: Target) -> ModuleType:
         raise
 
 
-def _main_module(target: Target) -> ModuleType | None:
-    """The running program, if it is the module looked for: imported again by name, it would be a second application."""
-    if target.module in sys.modules:
-        return sys.modules[target.module]
+def _alias_main_module(target: Target) -> None:
+    """Let the running program count as the module looked for, if it is that: imported by name, it would be a second application."""
     wanted = target.folder.joinpath(*target.module.split("."))
     for name in ("__main__", "__mp_main__"):
         module = sys.modules.get(name)
         file = getattr(module, "__file__", None)
         if module is not None and file and Path(file).resolve() in (wanted.with_suffix(".py"), wanted / "__init__.py"):
-            sys.modules[target.module] = module
-            return module
-    return None
+            sys.modules.setdefault(target.module, module)
 
 
 def _example(target: Target, module: ModuleType) -> str:

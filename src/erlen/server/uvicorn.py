@@ -8,19 +8,20 @@ from pathlib import Path
 from typing import Any
 
 from erlen.errors import ConfigurationError, Mistake
-from erlen.server.address import check_address, check_socket_path
+from erlen.server.address import check_listener
 from erlen.server.worker import load
 
-__all__ = ["available", "describe", "serve"]
-
-
-def available() -> bool:
-    """Return whether uvicorn is installed."""
-    return find_spec("uvicorn") is not None
+__all__ = ["describe", "serve"]
 
 
 def describe() -> str:
-    """Return the engine's name and version, for messages."""
+    """Return the engine's name and version, for messages.
+
+    Raises:
+        ConfigurationError: if uvicorn is missing.
+    """
+    if find_spec("uvicorn") is None:
+        raise ConfigurationError(Mistake("uvicorn is not installed.", fix='Run: pip install "erlen[uvicorn]"'))
     from uvicorn import __version__
 
     return f"uvicorn {__version__}"
@@ -37,25 +38,18 @@ def serve(
     kill_timeout: int = 30,
     tls_certificate: Path | None = None,
     tls_key: Path | None = None,
-    log_level: str = "warning",
-    folder: Path | None = None,
 ) -> None:
     """Serve an application by its ASGI door until a signal ends it (SIGTERM, SIGINT). The arguments are those of granian's `serve`.
 
     Raises:
-        ConfigurationError: if uvicorn is missing, or the address cannot be listened on.
+        ConfigurationError: if the address cannot be listened on.
     """
-    if not available():
-        raise ConfigurationError(Mistake("uvicorn is not installed.", fix='Run: pip install "erlen[uvicorn]"'))
     import uvicorn
 
-    if uds is not None:
-        check_socket_path(uds)
-    else:
-        check_address(host, port)
+    check_listener(host, port, uds)
     # Workers are started with the environment, not with arguments.
     os.environ[TARGET] = target or ""
-    os.environ[FOLDER] = str(folder or Path.cwd())
+    os.environ[FOLDER] = str(Path.cwd())
     uvicorn.run(
         "erlen.server.uvicorn:load_asgi",
         factory=True,
@@ -67,7 +61,7 @@ def serve(
         lifespan="on",
         ws="none",
         access_log=access_log,
-        log_level="info" if access_log else log_level,
+        log_level="info" if access_log else "warning",
         # The site decides which proxies to trust.
         proxy_headers=False,
         server_header=False,

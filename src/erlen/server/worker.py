@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import gc
 import signal
-import sys
+import socket
 import threading
-from collections.abc import Callable
-from time import monotonic, sleep
 from typing import Literal, TypeAlias
 
+from erlen.doors.draining import SIGNALS, Draining
 from erlen.server.target import load_app
 
 __all__ = ["Door", "load"]
@@ -35,7 +34,7 @@ def load(spec: str | None, door: Door, folder: str) -> object:
     if site is None:
         return app
     if door == "wsgi":
-        _watch_signals_later(site.draining.watch_signals)
+        _listen_for_signals(site.draining)
     entry: object = getattr(site, door)
     gc.collect()
     gc.freeze()
@@ -43,33 +42,22 @@ def load(spec: str | None, door: Door, folder: str) -> object:
     return entry
 
 
-def _watch_signals_later(watch: Callable[[], object]) -> None:
-    """Call `watch` in the main thread once the server has set its own handler for SIGTERM.
+def _listen_for_signals(draining: Draining) -> None:
+    """Start draining when the worker is told to stop, whatever handlers its server sets later.
 
-    A server with an event loop gives its applications a moment for that; granian's WSGI worker has no such hook.
+    A server with an event loop gives its applications a moment to set theirs; granian's WSGI worker has no such hook, and no loop
+    that would use this descriptor.
     """
-    if sys.platform == "win32" or threading.current_thread() is not threading.main_thread():
+    if threading.current_thread() is not threading.main_thread():
         return
-    main = threading.get_ident()
-    before = signal.getsignal(signal.SIGTERM)
-    users = signal.getsignal(signal.SIGUSR1)
+    receiver, sender = socket.socketpair()
+    sender.setblocking(False)
+    signal.set_wakeup_fd(sender.fileno(), warn_on_full_buffer=False)
 
-    def handle(*_: object) -> None:
-        signal.signal(signal.SIGUSR1, users)
-        watch()
+    def listen() -> None:
+        with receiver, sender:
+            while (number := receiver.recv(1)) and number[0] not in SIGNALS:
+                pass
+            draining.start()
 
-    def wait() -> None:
-        end = monotonic() + PATIENCE
-        while signal.getsignal(signal.SIGTERM) is before:
-            if monotonic() > end:
-                return
-            sleep(0.02)
-        # To the main thread itself: where another one took the signal, the main thread would go on waiting on its lock.
-        signal.pthread_kill(main, signal.SIGUSR1)
-
-    signal.signal(signal.SIGUSR1, handle)
-    threading.Thread(target=wait, name="erlen-signals", daemon=True).start()
-
-
-# The seconds within which a server has set its handlers.
-PATIENCE = 10.0
+    threading.Thread(target=listen, name="erlen-signals", daemon=True).start()
