@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+import sys
+from collections.abc import Callable, Iterable, Mapping
 from enum import Enum
 from typing import Any, Final, Literal, TypeAlias, TypeVar
 
-__all__ = ["MISSING", "Colour", "Handler", "HeaderPairs", "HeadersInit", "Missing"]
+__all__ = ["MISSING", "Colour", "Handler", "HeaderPairs", "HeadersInit", "Missing", "loaded"]
 
 
 class Missing(Enum):
@@ -30,5 +31,8 @@ AnyHandler = TypeVar("AnyHandler", bound=Handler)
 # "loop": runs on the event loop (`async def`); "thread": runs in a thread (`def`).
 Colour: TypeAlias = Literal["loop", "thread"]
 
-Awaited = TypeVar("Awaited")
-MaybeAwaitable: TypeAlias = Awaited | Awaitable[Awaited]
+
+def loaded(module: str, name: str) -> type | tuple[()]:
+    """Return a class if its module has been loaded, else nothing that anything could be an instance or subclass of."""
+    found = sys.modules.get(module)
+    return () if found is None else vars(found)[name]

@@ -16,17 +16,17 @@ KEY = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 
 def test_the_setting_signs_and_its_fallbacks_are_accepted(tmp_path: Path) -> None:
-    assert signing_keys(Settings(secret_key=KEY, secret_key_fallbacks=("old",)), tmp_path) == (KEY, "old")
+    assert signing_keys(Settings(secret_key=KEY, secret_key_fallbacks=("old",)), str(tmp_path / "app.py")) == (KEY, "old")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_production_has_no_key_of_its_own(tmp_path: Path) -> None:
-    assert signing_keys(Settings(), tmp_path) == ()
+    assert signing_keys(Settings(), str(tmp_path / "app.py")) == ()
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_development_key_is_made_once_readable_by_its_owner_and_kept_out_of_git(tmp_path: Path) -> None:
-    [key] = signing_keys(Settings(debug=True), tmp_path)
+    [key] = signing_keys(Settings(debug=True), str(tmp_path / "app.py"))
     assert len(key) >= 32
     assert development_key(tmp_path) == key
     kept = tmp_path / ".erlen" / "secret_key"

@@ -32,7 +32,8 @@ def test_a_port_that_another_server_would_share_is_taken_too() -> None:
 
 
 @pytest.mark.parametrize(
-    ("host", "port", "said"), [("127.0.0.1", 0, "not a port"), ("127.0.0.1", 70000, "not a port"), ("192.0.2.1", 8000, "no address")]
+    ("host", "port", "said"),
+    [("127.0.0.1", 0, "not a port"), ("127.0.0.1", 70000, "not a port"), ("192.0.2.1", 8000, "cannot be listened on")],
 )
 def test_what_cannot_be_listened_on_is_told(host: str, port: int, said: str) -> None:
     with pytest.raises(ConfigurationError, match=said):

@@ -44,13 +44,30 @@ def test_a_package_with_an_app(tmp_path: Path) -> None:
     assert str(find_target(folder=tmp_path)) == "site1.app:app"
 
 
-@pytest.mark.parametrize("content", ["app = make()", "app: App = make()", "from .core import app", "from .core import site as app"])
+@pytest.mark.parametrize(
+    "content",
+    [
+        "app = make()",
+        "app: App = make()",
+        "from .core import app",
+        "from .core import site as app",
+        "from .core import (\n    a,\n    app,\n)",
+    ],
+)
 def test_a_package_that_binds_app_in_its_init(tmp_path: Path, content: str) -> None:
     (tmp_path / "shop").mkdir()
     (tmp_path / "shop" / "__init__.py").write_text(content)
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken" / "__init__.py").write_text("this is no Python")
     assert str(find_target(folder=tmp_path)) == "shop:app"
+
+
+@pytest.mark.parametrize("content", ["application = 1", "from .core import app as site", "def app(): ...", "# import app", "import apps"])
+def test_a_package_that_does_not_bind_app(tmp_path: Path, content: str) -> None:
+    (tmp_path / "shop").mkdir()
+    (tmp_path / "shop" / "__init__.py").write_text(content)
+    with pytest.raises(ConfigurationError, match="No application was found"):
+        find_target(folder=tmp_path)
 
 
 def test_two_packages_are_an_error_that_names_them(tmp_path: Path) -> None:

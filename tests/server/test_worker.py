@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import signal
 import sys
 import threading
@@ -19,7 +20,7 @@ from erlen.server.worker import Door, load
 @pytest.fixture(autouse=True)
 def as_before() -> Iterator[None]:
     path, modules, threshold = list(sys.path), set(sys.modules), gc.get_threshold()
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)}
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     yield
     sys.path[:] = path
     for name in ("app", "other"):
@@ -27,9 +28,10 @@ def as_before() -> Iterator[None]:
     assert "app" not in modules
     gc.unfreeze()
     gc.set_threshold(*threshold)
-    # A worker loads once; here the thread that watches for the server's handler must end before the next test loads.
-    signal.signal(signal.SIGUSR1, lambda *_: None)
-    signal.signal(signal.SIGTERM, lambda *_: None)
+    # A worker loads once; here the thread that listens for signals must end before the next test loads.
+    descriptor = signal.set_wakeup_fd(-1)
+    if descriptor != -1:
+        os.close(descriptor)
     for thread in threading.enumerate():
         if thread.name == "erlen-signals":
             thread.join()
@@ -46,17 +48,14 @@ def test_the_door_of_an_application_is_loaded(app_folder: Path, door: Door, kind
 def test_a_wsgi_worker_drains_once_its_server_is_told_to_stop(app_folder: Path) -> None:
     entry = load("app", "wsgi", str(app_folder))
     assert isinstance(entry, WsgiDoor)
-    heard: list[bool] = []
-
-    def server_handler(*_: object) -> None:
-        heard.append(entry.site.draining.started)
-
-    signal.signal(signal.SIGTERM, server_handler)
-    end = time.monotonic() + 5
-    while signal.getsignal(signal.SIGTERM) is server_handler and time.monotonic() < end:
-        time.sleep(0.01)
+    heard: list[int] = []
+    signal.signal(signal.SIGTERM, lambda number, _: heard.append(number))  # as a server does, after it has loaded the application
     signal.raise_signal(signal.SIGTERM)
-    assert heard == [True]
+    end = time.monotonic() + 5
+    while not entry.site.draining.started and time.monotonic() < end:
+        time.sleep(0.01)
+    assert entry.site.draining.started
+    assert heard == [signal.SIGTERM]
 
 
 def test_an_application_of_another_framework_is_served_as_it_is(tmp_path: Path) -> None:

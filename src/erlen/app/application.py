@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import AsyncGenerator, Callable, Generator, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from erlen.app.plugin import Plugin
@@ -19,6 +18,8 @@ from erlen.routing.registry import Converters
 from erlen.types import AnyHandler
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from erlen.app.site import Site
     from erlen.routing.converter import Converter
 
@@ -52,8 +53,8 @@ class App(Routes):
         self.settings = settings if settings is not None else Settings()
         frame = sys._getframe(1)
         self.import_name: str = frame.f_globals.get("__name__", "__main__")
-        self.folder = Path(frame.f_code.co_filename).parent
-        """Where the application lives: relative paths in its settings start here."""
+        self.file = frame.f_code.co_filename
+        """The file that makes the application: relative paths in its settings start beside it."""
         self.plugins: list[tuple[Plugin, str]] = []
         self.providers = Providers()
         self.made_once: dict[type, Dependency] = {}

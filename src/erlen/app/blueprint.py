@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from erlen.app.routes import Middleware, Routes, SlashPolicy
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 __all__ = ["Blueprint"]
 

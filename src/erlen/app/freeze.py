@@ -10,9 +10,7 @@ import msgspec
 from erlen.app.compile import Checked, CheckedMount, CheckedRoute, compile_pipeline, interface_of
 from erlen.app.flatten import Around, Flat, flatten, included, short
 from erlen.app.layers import Chain
-from erlen.app.once import once
 from erlen.app.plugin import Setup, order_plugins
-from erlen.app.policies import HttpsRedirect
 from erlen.app.protections import Protections, protect
 from erlen.app.routes import MountRecord, RouteRecord, Routes
 from erlen.app.settings import Settings, resolve_settings
@@ -52,18 +50,26 @@ class _Freezer:
         self.app = app
         self.settings = settings
         self.mistakes: list[Mistake] = []
-        self.protections: Protections = protect(settings, app.folder, self.mistakes)
+        self.protections: Protections = protect(settings, app.file, self.mistakes)
         self.converters = app.converters.copy()
         self.crossings = Crossings(settings.threads)
         self.replaced: dict[Any, Callable[..., Any]] = {
             key: value if callable(value) else _constant(value) for key, value in overrides.items()
         }
         self.providers = app.providers.copy()
-        self.providers.by_type.update({kind: msgspec.structs.replace(made, call=once(made.call)) for kind, made in app.made_once.items()})
+        if app.made_once:
+            from erlen.app.once import once
+
+            made_once = {kind: msgspec.structs.replace(made, call=once(made.call)) for kind, made in app.made_once.items()}
+            self.providers.by_type.update(made_once)
         given = {Settings: _constant(settings), type(settings): _constant(settings), Signer: self.protections.require_signer}
         given |= {key: value for key, value in self.replaced.items() if isinstance(key, type)}
         self.providers.by_type.update({kind: Dependency(provider, threaded=False) for kind, provider in given.items()})
-        self.extra = Routes(middleware=[HttpsRedirect()] if settings.https_redirect else ())
+        self.extra = Routes()
+        if settings.https_redirect:
+            from erlen.app.policies import HttpsRedirect
+
+            self.extra.add_middleware(HttpsRedirect())
         self.plugins, found = order_plugins([(plugin, short(where)) for plugin, where in app.plugins])
         self.mistakes += found
         self.setup = Setup(self.extra, settings, self.providers, {plugin.name: plugin for plugin in self.plugins})

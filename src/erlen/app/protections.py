@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import TypeVar
 
 from msgspec import Struct
@@ -48,7 +47,7 @@ class Protections(Struct, frozen=True, eq=False):
         return self.signer
 
 
-def protect(settings: Settings, folder: Path, mistakes: list[Mistake]) -> Protections:
+def protect(settings: Settings, file: str, mistakes: list[Mistake]) -> Protections:
     """Make the protections; settings that do not fit are added to `mistakes`, and their defaults used."""
 
     def made(make: Callable[[], Made], otherwise: Callable[[], Made]) -> Made:
@@ -58,7 +57,7 @@ def protect(settings: Settings, folder: Path, mistakes: list[Mistake]) -> Protec
             mistakes.extend(error.mistakes)
             return otherwise()
 
-    keys = signing_keys(settings, folder)
+    keys = signing_keys(settings, file)
     signer = made(lambda: Signer(keys, debug=settings.debug) if keys else None, lambda: None)
     return Protections(
         hosts=made(lambda: HostPolicy(settings.allowed_hosts), HostPolicy),

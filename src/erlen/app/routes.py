@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, TypedDict, TypeVar, Unpack, runtime_checkable
 
 from msgspec import Struct
@@ -18,6 +17,8 @@ from erlen.http.response import Response
 from erlen.types import AnyHandler, Handler
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from erlen.app.blueprint import Blueprint
 
 __all__ = [
@@ -172,8 +173,8 @@ class Routes:
         self.commands: list[Any] = []
         self.dependencies = tuple(dependencies)
         self.slashes: SlashPolicy | None = slashes
-        self.templates = None if templates is None else Path(templates)
-        self.static = None if static is None else Path(static)
+        self.templates = templates
+        self.static = static
         self._closed = ""
 
     # -- routes -------------------------------------------------------------------------------------------------------------

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from erlen.app.settings import Settings
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 __all__ = ["signing_keys"]
 
 
-def signing_keys(settings: Settings, folder: Path) -> Sequence[str]:
+def signing_keys(settings: Settings, file: str) -> Sequence[str]:
     """Return the keys, the one that signs first; none in production without `SECRET_KEY`.
 
     In debug mode a missing key is made and kept in `.erlen/secret_key` beside the application, readable by its owner alone, in a
@@ -19,7 +22,11 @@ def signing_keys(settings: Settings, folder: Path) -> Sequence[str]:
     """
     if settings.secret_key:
         return (settings.secret_key, *settings.secret_key_fallbacks)
-    return (development_key(folder),) if settings.debug else ()
+    if not settings.debug:
+        return ()
+    from pathlib import Path
+
+    return (development_key(Path(file).parent),)
 
 
 def development_key(folder: Path) -> str:

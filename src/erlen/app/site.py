@@ -11,8 +11,6 @@ from msgspec import Struct
 
 from erlen.app.pipeline import Pipeline
 from erlen.app.settings import Settings
-from erlen.doors.draining import Draining
-from erlen.doors.pool import BackgroundLoop, ThreadPool
 from erlen.errors import ErlenError, HTTPError, Mistake
 from erlen.http.request import Request
 from erlen.http.response import Response
@@ -22,6 +20,8 @@ if TYPE_CHECKING:
     from erlen.app.plugin import Plugin
     from erlen.app.protections import Protections
     from erlen.doors.asgi import AsgiDoor
+    from erlen.doors.draining import Draining
+    from erlen.doors.pool import BackgroundLoop, ThreadPool
     from erlen.doors.rsgi import RsgiDoor
     from erlen.doors.wsgi import WsgiDoor
     from erlen.http.session import HttpSession
@@ -69,7 +69,6 @@ class Site:
         self.plugins = plugins
         self.extensions: Mapping[str, Any] = {}
         """What plugins share, by name."""
-        self.draining = Draining()
         self.failure_observers: list[Callable[[Request, Exception], None]] = []
         """Called with every unexpected error, for tests and error trackers."""
         self.trusts_proxies: bool = self.proxies.enabled
@@ -94,6 +93,13 @@ class Site:
         self.dispatch = pipeline.dispatch
 
     # -- doors --------------------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def draining(self) -> Draining:
+        """Set when this worker has been told to stop."""
+        from erlen.doors.draining import Draining
+
+        return Draining()
 
     @property
     def pool(self) -> ThreadPool:
@@ -275,11 +281,19 @@ class Crossings:
     def __init__(self, threads: int) -> None:
         self.threads = threads
         self._pool: ThreadPool | None = None
-        self.background = BackgroundLoop()
+
+    @cached_property
+    def background(self) -> BackgroundLoop:
+        """The loop beside the threads of a WSGI host, started on first use."""
+        from erlen.doors.pool import BackgroundLoop
+
+        return BackgroundLoop()
 
     @property
     def pool(self) -> ThreadPool:
         if self._pool is None:
+            from erlen.doors.pool import ThreadPool
+
             self._pool = ThreadPool(self.threads)
         return self._pool
 

@@ -10,14 +10,9 @@ from msgspec import Struct
 
 from erlen.binding.marker import Body, Dependency, Marker, Source
 from erlen.errors import ConfigurationError, Mistake
-from erlen.http.form import FormData, UploadFile
-from erlen.http.headers import Headers
-from erlen.http.query import QueryParams
-from erlen.http.request import Request
-from erlen.http.session import HttpSession
 from erlen.schema.hints import hints_of
 from erlen.schema.model import kind_of, members_of
-from erlen.types import MISSING, Handler
+from erlen.types import MISSING, Handler, loaded
 
 __all__ = ["Parameter", "Providers", "Resolver", "location_of", "read_signature"]
 
@@ -172,15 +167,15 @@ def _parameter(
             return _marked(made, extra(), name, annotation, path_names)
     plain = bare(annotation)
     if isinstance(plain, type):
-        for kind, known in _SPECIAL:
-            if issubclass(plain, known):
+        for kind, module, known in _SPECIAL:
+            if issubclass(plain, loaded(module, known)):
                 return made(kind)
     if name in path_names:
         return made("path")
     dependency_found = providers.find(made("dependency"))
     if dependency_found is not None:
         return made("dependency", dependency=dependency_found)
-    if plain is UploadFile or item_of(plain) is UploadFile:
+    if loaded("erlen.http.upload", "UploadFile") in (plain, item_of(plain)):
         return made("file")
     if _holds_models(plain):
         if methods and methods <= SAFE:
@@ -208,14 +203,13 @@ def _marked(
     return made(source, key, marker=marker)
 
 
-_SPECIAL: tuple[tuple[Kind, type], ...] = (
-    ("request", Request),
-    ("session", HttpSession),
-    ("headers", Headers),
-    ("query_params", QueryParams),
-    ("form_data", FormData),
+_SPECIAL: tuple[tuple[Kind, str, str], ...] = (
+    ("request", "erlen.http.request", "Request"),
+    ("session", "erlen.http.session", "HttpSession"),
+    ("headers", "erlen.http.headers", "Headers"),
+    ("query_params", "erlen.http.query", "QueryParams"),
+    ("form_data", "erlen.http.form", "FormData"),
 )
-
 
 # -- annotations ------------------------------------------------------------------------------------------------------------
 

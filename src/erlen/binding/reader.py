@@ -10,7 +10,6 @@ from msgspec import Struct
 from erlen.binding.marker import Body
 from erlen.binding.parameter import Parameter, bare, item_of, optional_of, strip_annotated, takes_text
 from erlen.errors import ConfigurationError, Fault, InvalidRequest, UnsupportedMediaType
-from erlen.http.form import UploadFile
 from erlen.http.query import MultiDict
 from erlen.http.request import Request
 from erlen.schema.decode import json_decoder
@@ -200,6 +199,7 @@ def _file_reader(parameter: Parameter) -> Reader:
     as_bytes = (item_of(parameter.annotation) if several else bare(parameter.annotation)) is bytes
     make_default = _default_maker(parameter.default)
     _refuse_constraints(parameter)
+    from erlen.http.upload import UploadFile
 
     async def read(request: Request) -> Any:
         form = await request.form()

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Mapping
-from pathlib import Path
+from os import PathLike
 from types import AsyncGeneratorType, GeneratorType, NoneType, UnionType
 from typing import Annotated, Any, Literal, TypeAlias, Union, get_args, get_origin
 
 from msgspec import Raw, Struct
 
 from erlen.errors import ErlenError
-from erlen.http.event import Event, EventStreamResponse, JSONLinesResponse
-from erlen.http.file import FileResponse
 from erlen.http.response import HTML, JSON, OCTETS, TEXT, Response, StreamResponse
 from erlen.schema.encode import json_encoder
-from erlen.types import MISSING
+from erlen.types import MISSING, loaded
 
 __all__ = ["Encoder", "ResultEncoders", "ResultPlan", "StreamMode", "encode_result", "plan_result", "to_response"]
 
@@ -122,7 +120,9 @@ def to_response(
         return Response(str.__str__(value), status, headers, TEXT)  # of an enumeration's member the value, not the name
     if isinstance(value, (bytes, bytearray, memoryview)):
         return Response(bytes(value), status, headers, OCTETS)
-    if isinstance(value, Path):
+    if isinstance(value, PathLike):
+        from erlen.http.file import FileResponse
+
         return FileResponse(value, headers=headers, status=status)
     if isinstance(value, (GeneratorType, AsyncGeneratorType, Iterator, AsyncIterator)):
         return stream_response(value, stream, status=status, headers=headers, encode_item=encode_item)
@@ -145,6 +145,8 @@ def stream_response(
     encode_item: Encoder | None = None,
 ) -> StreamResponse:
     """Return the stream that an iterator of such items stands for; `encode_item` makes its lines."""
+    from erlen.http.event import EventStreamResponse, JSONLinesResponse
+
     if mode == "events":
         return EventStreamResponse(items, status=status, headers=headers)
     if mode == "text":
@@ -175,7 +177,8 @@ def mode_of_item(item: Any) -> StreamMode:
     plain = _bare(item)
     options = get_args(plain) if get_origin(plain) in (Union, UnionType) else (plain,)
     classes = [option for option in options if isinstance(option, type)]
-    if any(issubclass(option, Event) for option in classes):
+    # PERF: what a module defines that was never loaded stands in no annotation; so files, forms and events load on first use.
+    if any(issubclass(option, loaded("erlen.http.event", "Event")) for option in classes):
         return "events"
     if classes and all(issubclass(option, str) for option in classes):
         return "text"
@@ -223,7 +226,7 @@ def _json_parts(annotation: Any) -> list[Any]:
         return _json_parts(arguments[0])
     if plain in (MISSING, Any, object, None) or not isinstance(origin, type) or hasattr(origin, "__html__"):
         return []
-    return [] if issubclass(origin, (Response, str, bytes, Path, NoneType)) else [annotation]
+    return [] if issubclass(origin, (Response, str, bytes, PathLike, NoneType)) else [annotation]
 
 
 def _is_status_type(annotation: Any) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from asyncio import Event, Lock, get_running_loop
+from asyncio import Event, Lock
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, MutableMapping
 from itertools import chain
@@ -17,7 +17,7 @@ from erlen.doors.log import log_failure
 from erlen.doors.protocol import Site
 from erlen.doors.request import CLOSE, DoorRequest, incomplete, several_hosts
 from erlen.doors.stream import discard_stream, send_stream
-from erlen.errors import ContentTooLarge, HeaderFieldsTooLarge, HTTPError, URITooLong
+from erlen.errors import HeaderFieldsTooLarge, HTTPError, URITooLong
 from erlen.http.response import Response, StreamResponse
 
 if TYPE_CHECKING:
@@ -86,27 +86,8 @@ class AsgiRequest(DoorRequest, kw_only=True, eq=False, weakref=True):
     async def receive_all(self, limit: int) -> bytes:
         return b"".join([chunk async for chunk in self.receive_chunks(limit)])
 
-    async def receive_chunks(self, limit: int) -> AsyncIterator[bytes]:
-        patience = self.limits.body_timeout
-        clock = get_running_loop().time
-        incoming = self._messages()
-        received = 0
-        more = True
-        while more:
-            began = clock()
-            message = await self.door.deadlines.limit(incoming.next_part(), patience)
-            patience -= clock() - began
-            if message is None:
-                raise incomplete()
-            more = message.get("more_body", False)
-            chunk = message.get("body", b"")
-            received += len(chunk)
-            if received > limit:
-                raise ContentTooLarge(f"The body has more than {limit} bytes.")
-            if chunk:
-                yield chunk
-        if self.content_length not in (None, received):
-            raise incomplete()
+    def receive_chunks(self, limit: int) -> AsyncIterator[bytes]:
+        return self.door.deadlines.read(self, limit, self._messages().next_part)
 
     async def wait_disconnect(self) -> None:
         await self._messages().until_disconnect()
@@ -128,13 +109,17 @@ class _Incoming:
     def __init__(self, receive: Receive) -> None:
         self._receive = receive
         self._lock = Lock()
-        self._kept: deque[Message] = deque()
+        self._kept: deque[bytes] = deque()
         self._read = Event()
         self._whole = False
         self._gone = False
 
-    async def next_part(self) -> Message | None:
-        """Return the next message of the body, or None when the client has gone."""
+    async def next_part(self) -> bytes | None:
+        """Return the next piece of the body, None at its end.
+
+        Raises:
+            BadRequest: when the client has gone before that.
+        """
         if self._is_empty():
             async with self._lock:
                 # While this waited, who watches for the client may have taken the message for it.
@@ -143,7 +128,9 @@ class _Incoming:
         if self._kept:
             self._read.set()
             return self._kept.popleft()
-        return None if self._gone else {"type": "http.request"}
+        if not self._whole:
+            raise incomplete()
+        return None
 
     async def until_disconnect(self) -> None:
         """Return once the client has gone. While a body waits to be read, what is behind it cannot be seen."""
@@ -166,7 +153,7 @@ class _Incoming:
             self._gone = True
         else:
             self._whole = not message.get("more_body", False)
-            self._kept.append(message)
+            self._kept.append(message.get("body", b""))
 
 
 class AsgiDoor:

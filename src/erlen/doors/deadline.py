@@ -1,13 +1,14 @@
-"""A time limit on reading bodies that costs no timer per request."""
+"""Reading bodies on an event loop, within their limits; the one on time costs no timer per request."""
 
 from __future__ import annotations
 
 from asyncio import AbstractEventLoop, CancelledError, TimerHandle, get_running_loop
-from collections.abc import Awaitable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TypeVar
 
 from erlen.doors.interruption import Interruption
-from erlen.errors import RequestTimeout
+from erlen.doors.request import DoorRequest, incomplete
+from erlen.errors import ContentTooLarge, RequestTimeout
 
 __all__ = ["Deadlines"]
 
@@ -49,6 +50,36 @@ class Deadlines:
             raise
         finally:
             del self._waits[interruption]
+
+    async def read(self, request: DoorRequest, limit: int, next_part: Callable[[], Awaitable[bytes | None]]) -> AsyncIterator[bytes]:
+        """Read the body of a request.
+
+        Args:
+            request: whose `limits.body_timeout` and Content-Length count.
+            limit: how many bytes it may have.
+            next_part: reads the next piece of it; None at its end.
+
+        Raises:
+            RequestTimeout: when it takes too long.
+            ContentTooLarge: if it is larger than `limit`.
+            BadRequest: if it is not as long as its Content-Length says.
+        """
+        patience = request.limits.body_timeout
+        clock = get_running_loop().time
+        received = 0
+        while True:
+            began = clock()
+            chunk = await self.limit(next_part(), patience)
+            patience -= clock() - began
+            if chunk is None:
+                break
+            received += len(chunk)
+            if received > limit:
+                raise ContentTooLarge(f"The body has more than {limit} bytes.")
+            if chunk:
+                yield chunk
+        if request.content_length not in (None, received):
+            raise incomplete()
 
     def _sweep(self) -> None:
         loop = self._loop

@@ -63,7 +63,22 @@ def wsgi_endpoint(app: WsgiApplication, prefix: str) -> MountedEndpoint:
     prefix = prefix.rstrip("/")
 
     async def endpoint(request: Request) -> Response:
-        return _answer_by_wsgi(app, request, prefix)
+        answer = _WsgiAnswer()
+        answer.result = app(_environ(request, prefix), answer.start)
+        try:
+            answer.begin()
+            headers = _own_headers(answer.headers)
+            length = headers.get("content-length")
+            small = isinstance(answer.result, (list, tuple)) or (length is not None and length.isdigit() and int(length) <= GATHERED)
+            response: Response = Response(b"".join(answer), answer.status) if small else StreamResponse(answer, answer.status)
+        except BaseException:
+            answer.close()
+            raise
+        if small:
+            answer.close()
+        response.content_type = None
+        response._headers = headers
+        return response
 
     return endpoint
 
@@ -235,25 +250,6 @@ def _asgi_scope(request: Request, prefix: str) -> dict[str, Any]:
         "client": (request.client, 0) if request.client else None,
         "server": (name, port),
     }
-
-
-def _answer_by_wsgi(app: WsgiApplication, request: Request, prefix: str) -> Response:
-    answer = _WsgiAnswer()
-    answer.result = app(_environ(request, prefix), answer.start)
-    try:
-        answer.begin()
-        headers = _own_headers(answer.headers)
-        length = headers.get("content-length")
-        small = isinstance(answer.result, (list, tuple)) or (length is not None and length.isdigit() and int(length) <= GATHERED)
-        response: Response = Response(b"".join(answer), answer.status) if small else StreamResponse(answer, answer.status)
-    except BaseException:
-        answer.close()
-        raise
-    if small:
-        answer.close()
-    response.content_type = None
-    response._headers = headers
-    return response
 
 
 class _WsgiAnswer:

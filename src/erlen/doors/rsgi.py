@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from asyncio import AbstractEventLoop, get_running_loop
+from asyncio import AbstractEventLoop
 from collections.abc import AsyncIterator, Coroutine
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -15,7 +15,7 @@ from erlen.doors.log import log_failure
 from erlen.doors.protocol import Site
 from erlen.doors.request import CLOSE, DoorRequest, incomplete, several_hosts
 from erlen.doors.stream import discard_stream, send_stream
-from erlen.errors import ContentTooLarge, URITooLong
+from erlen.errors import URITooLong
 from erlen.http.response import Response, StreamResponse
 
 if TYPE_CHECKING:
@@ -106,33 +106,26 @@ class RsgiRequest(DoorRequest, kw_only=True, eq=False, weakref=True):
             raise incomplete()
         return body
 
-    async def receive_chunks(self, limit: int) -> AsyncIterator[bytes]:
-        length = self.content_length
-        patience = self.limits.body_timeout
-        clock = get_running_loop().time
-        received = empties = 0
+    def receive_chunks(self, limit: int) -> AsyncIterator[bytes]:
         chunks = aiter(self.proto)
-        while True:
-            began = clock()
+        empties = 0
+
+        async def next_part() -> bytes | None:
+            nonlocal empties
             try:
-                chunk = await self.door.deadlines.limit(anext(chunks), patience)
+                chunk: bytes = await anext(chunks)
             except StopAsyncIteration:
-                break
+                # granian ends a body with one empty chunk, and puts another before it where the body broke off (or had trailer
+                # fields, which nobody should send): only a declared length or this count tells a whole body from a part of one.
+                if empties > 1 and self.content_length is None and self.scope.http_version != "2":
+                    raise incomplete() from None
+                return None
             except RuntimeError:
                 raise incomplete() from None
-            patience -= clock() - began
-            if not chunk:
-                empties += 1
-                continue
-            empties = 0
-            received += len(chunk)
-            if received > limit:
-                raise ContentTooLarge(f"The body has more than {limit} bytes.")
-            yield chunk
-        # granian ends a body with one empty chunk, and puts another before it where the body broke off (or had trailer fields,
-        # which nobody should send): only a declared length or this count tells a whole body from a part of one.
-        if received != length if length is not None else empties > 1 and self.scope.http_version != "2":
-            raise incomplete()
+            empties = 0 if chunk else empties + 1
+            return chunk
+
+        return self.door.deadlines.read(self, limit, next_part)
 
     async def wait_disconnect(self) -> None:
         await self.proto.client_disconnect()

@@ -7,6 +7,7 @@ secret key, the purpose and 192 random bits: no number of tokens wears a key out
 from __future__ import annotations
 
 import secrets
+import sys
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error as BinasciiError
 from collections.abc import Iterable
@@ -55,9 +56,10 @@ def unseal(keys: Iterable[str], purpose: str, token: str) -> tuple[bytes, int] |
 
 def is_available() -> bool:
     """Return whether `cryptography` is installed."""
-    from importlib.util import find_spec
+    from importlib.machinery import PathFinder
 
-    return find_spec("cryptography") is not None
+    known = "cryptography" in sys.modules
+    return sys.modules["cryptography"] is not None if known else PathFinder.find_spec("cryptography") is not None
 
 
 _VERSION = b"\x01"

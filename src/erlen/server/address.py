@@ -29,8 +29,7 @@ def check_listener(host: str, port: int, uds: Path | None = None) -> None:
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
     except OSError as error:
-        mistake = Mistake(f"{host!r} is no host of this machine: {error.strerror}.", fix="Use 127.0.0.1, or 0.0.0.0 for all addresses.")
-        raise ConfigurationError(mistake) from None
+        raise ConfigurationError(_describe(host, port, error)) from None
     with socket.socket(family, kind, protocol) as probe:
         if os.name == "posix":
             # As servers do: connections that are closing do not count. Without SO_REUSEPORT, with which granian would share the
@@ -66,6 +65,4 @@ def _describe(host: str, port: int, error: OSError) -> Mistake:
         return Mistake(f"Port {port} on {host} is taken by another program.", fix=f"Stop it, or choose another port: --port {port + 1}.")
     if error.errno == errno.EACCES:
         return Mistake(f"Port {port} needs the rights of an administrator.", fix="Choose one from 1024 on, and let a proxy serve 443.")
-    if error.errno == errno.EADDRNOTAVAIL:
-        return Mistake(f"{host} is no address of this machine.", fix="Use 127.0.0.1, or 0.0.0.0 for all addresses.")
-    return Mistake(f"{host}:{port} cannot be listened on: {error.strerror}.", fix="Choose another host or port.")
+    return Mistake(f"{host}:{port} cannot be listened on: {error.strerror}.", fix="Use 127.0.0.1, or 0.0.0.0 for all addresses.")

@@ -74,7 +74,7 @@ def serve(
         uds=uds,
         interface=Interfaces(door),
         workers=workers,
-        # Of the other doors there can be no more than one.
+        # For the other doors the site has threads of its own.
         blocking_threads=threads if door == "wsgi" else None,
         runtime_mode=RuntimeModes.auto,
         loop=Loops.uvloop if find_spec("uvloop") is not None else Loops.asyncio,

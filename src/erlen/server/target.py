@@ -57,7 +57,7 @@ def load_app(spec: str | None = None, *, folder: str | os.PathLike[str] | None =
                 Mistake(
                     f"There is no {target.attribute!r} in {target.module}.",
                     where=str(getattr(module, "__file__", None) or target.folder),
-                    fix=f"Name the application there `{target.attribute}`, or say which it is: {_example(target, module)}",
+                    fix=f"Name the application there `{target.attribute}`, or say which it is: {target.module}:name",
                 )
             )
         found = getattr(found, name)
@@ -118,11 +118,7 @@ def _parse(spec: str, here: Path, source: str) -> Target:
 
 
 def _from_path(path: Path, attribute: str, source: str) -> Target:
-    if path.is_dir():
-        for name in (*FILES, "__init__.py"):
-            if (path / name).is_file():
-                path = path / name
-                break
+    path = next((path / name for name in (*FILES, "__init__.py") if (path / name).is_file()), path)
     if not path.is_file():
         raise ConfigurationError(Mistake(f"There is no file {path} (from {source}).", fix="Check the path of the application."))
     if not path.stem.isidentifier():
@@ -155,17 +151,13 @@ def _project_setting(here: Path) -> str | None:
 
 def _packages(here: Path) -> list[Target]:
     found = []
-    for package in sorted(here.iterdir()):
-        if not ((package / "__init__.py").is_file() and package.name.isidentifier()):
-            continue
-        for name in FILES:
-            if (package / name).is_file():
-                found.append(Target(here, f"{package.name}.{name.removesuffix('.py')}", "app", f"{package.name}/{name}"))
-                break
-        else:
-            # Read, not run: looking for the application must not import packages that have nothing to do with it.
-            if BINDS_APP.search((package / "__init__.py").read_text("utf-8", "replace")):
-                found.append(Target(here, package.name, "app", f"{package.name}/__init__.py"))
+    for package in sorted(path for path in here.iterdir() if (path / "__init__.py").is_file() and path.name.isidentifier()):
+        stem = next((name.removesuffix(".py") for name in FILES if (package / name).is_file()), None)
+        if stem is not None:
+            found.append(Target(here, f"{package.name}.{stem}", "app", str(package)))
+        # Read, not run: looking for the application must not import packages that have nothing to do with it.
+        elif BINDS_APP.search((package / "__init__.py").read_text("utf-8", "replace")):
+            found.append(Target(here, package.name, "app", str(package)))
     return found
 
 
@@ -193,11 +185,3 @@ def _alias_main_module(target: Target) -> None:
         file = getattr(module, "__file__", None)
         if module is not None and file and Path(file).resolve() in (wanted.with_suffix(".py"), wanted / "__init__.py"):
             sys.modules.setdefault(target.module, module)
-
-
-def _example(target: Target, module: ModuleType) -> str:
-    # The likeliest name: something of the module's that can serve.
-    for name, value in vars(module).items():
-        if not name.startswith("_") and hasattr(value, "__rsgi__"):
-            return f"{target.module}:{name}"
-    return f"{target.module}:name"

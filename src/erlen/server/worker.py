@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import gc
+import os
 import signal
-import socket
+import sys
 import threading
 from typing import Literal, TypeAlias
 
@@ -48,16 +49,16 @@ def _listen_for_signals(draining: Draining) -> None:
     A server with an event loop gives its applications a moment to set theirs; granian's WSGI worker has no such hook, and no loop
     that would use this descriptor.
     """
-    if threading.current_thread() is not threading.main_thread():
+    if sys.platform == "win32" or threading.current_thread() is not threading.main_thread():
         return
-    receiver, sender = socket.socketpair()
-    sender.setblocking(False)
-    signal.set_wakeup_fd(sender.fileno(), warn_on_full_buffer=False)
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
 
     def listen() -> None:
-        with receiver, sender:
-            while (number := receiver.recv(1)) and number[0] not in SIGNALS:
-                pass
-            draining.start()
+        # To the end of the process: a descriptor that was closed could be another's before the next signal is written to it.
+        while number := os.read(reader, 1):
+            if number[0] in SIGNALS:
+                draining.start()
 
     threading.Thread(target=listen, name="erlen-signals", daemon=True).start()
