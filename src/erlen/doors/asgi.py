@@ -114,8 +114,8 @@ class _Incoming:
         self._whole = False
         self._gone = False
 
-    async def next_part(self) -> bytes | None:
-        """Return the next piece of the body, None at its end.
+    async def next_part(self) -> tuple[bytes, bool]:
+        """Return the next piece of the body, and whether more may follow.
 
         Raises:
             BadRequest: when the client has gone before that.
@@ -127,10 +127,10 @@ class _Incoming:
                     await self._take()
         if self._kept:
             self._read.set()
-            return self._kept.popleft()
+            return self._kept.popleft(), not self._whole
         if not self._whole:
             raise incomplete()
-        return None
+        return b"", False
 
     async def until_disconnect(self) -> None:
         """Return once the client has gone. While a body waits to be read, what is behind it cannot be seen."""
@@ -167,6 +167,9 @@ class AsgiDoor:
         self._header_size = site.limits.header_size
         self._target_size = site.limits.target_size
         self._lists = HeaderLists(site, as_byte_pairs)
+        self._shared = self._lists.shared
+        self._checks_scheme = self._lists.depends_on_scheme
+        self._trusts_proxies = site.trusts_proxies
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or run the site's lifespan."""
@@ -182,12 +185,18 @@ class AsgiDoor:
         )
         refusal = self._refusal(request, scope["headers"])
         response = await self._dispatch(request) if refusal is None else self.site.refuse(request, refusal)
-        secure = self._lists.is_secure(request)
+        secure = self._checks_scheme and (request.is_secure if self._trusts_proxies else scope.get("scheme") == "https")
         if response.kind == "body":
             body = response.body if type(response.body) is bytes else as_bytes(response.body)
-            headers = self._lists.for_size(response, secure, len(body), request.method)
+            bodiless = request.method == "HEAD" or response.status in BODILESS
+            # PERF: the commonest response; `_headers` is `own_headers` without the call of its property.
+            shared = self._shared[secure].get(response.content_type) if response._headers is None and not bodiless else None
+            if shared is not None:
+                headers = [*shared, (b"content-length", b"%d" % len(body))]
+            else:
+                headers = self._lists.for_size(response, secure, len(body), request.method)
             await send({"type": "http.response.start", "status": response.status, "headers": headers})
-            if request.method == "HEAD" or response.status in BODILESS:
+            if bodiless:
                 body = b""
             await send({"type": "http.response.body", "body": body})
         else:

@@ -40,7 +40,7 @@ class Deadlines:
         if self._timer is None or self._loop is not loop:  # the timer of a loop that has ended never fires
             self._loop = loop
             self._timer = loop.call_later(TICK, self._sweep)
-        interruption = Interruption()
+        interruption = Interruption(loop)
         self._waits[interruption] = loop.time() + seconds
         try:
             return await awaitable
@@ -51,13 +51,13 @@ class Deadlines:
         finally:
             del self._waits[interruption]
 
-    async def read(self, request: DoorRequest, limit: int, next_part: Callable[[], Awaitable[bytes | None]]) -> AsyncIterator[bytes]:
+    async def read(self, request: DoorRequest, limit: int, next_part: Callable[[], Awaitable[tuple[bytes, bool]]]) -> AsyncIterator[bytes]:
         """Read the body of a request.
 
         Args:
             request: whose `limits.body_timeout` and Content-Length count.
             limit: how many bytes it may have.
-            next_part: reads the next piece of it; None at its end.
+            next_part: reads the next piece of it, and tells whether more may follow.
 
         Raises:
             RequestTimeout: when it takes too long.
@@ -67,12 +67,11 @@ class Deadlines:
         patience = request.limits.body_timeout
         clock = get_running_loop().time
         received = 0
-        while True:
+        more = True
+        while more:
             began = clock()
-            chunk = await self.limit(next_part(), patience)
+            chunk, more = await self.limit(next_part(), patience)
             patience -= clock() - began
-            if chunk is None:
-                break
             received += len(chunk)
             if received > limit:
                 raise ContentTooLarge(f"The body has more than {limit} bytes.")

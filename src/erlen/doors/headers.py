@@ -8,7 +8,6 @@ from typing import Generic, TypeVar
 from erlen.doors.log import log_error
 from erlen.doors.protocol import Site
 from erlen.http.headers import check_header
-from erlen.http.request import Request
 from erlen.http.response import OCTETS, Response
 from erlen.types import HeaderPairs
 
@@ -38,16 +37,11 @@ class HeaderLists(Generic[Pair]):
 
     def __init__(self, site: Site, encode: Callable[[HeaderPairs], list[Pair]]) -> None:
         self._encode = encode
-        self._trusts_proxies = site.trusts_proxies
         self._bases = (site.default_headers(False), site.default_headers(True))
         self.shared: tuple[dict[str | None, list[Pair]], dict[str | None, list[Pair]]] = ({}, {})
         """The lists made so far, by scheme (`shared[secure]`) and content type, for a door to look into itself."""
         self.depends_on_scheme = self._bases[0] != self._bases[1]
         """Whether `secure` makes a difference: where it makes none, a door need not find it out."""
-
-    def is_secure(self, request: Request) -> bool:
-        """Return whether a request is to have the fields of a secure response, as far as that makes a difference."""
-        return self.depends_on_scheme and (request.is_secure if self._trusts_proxies else request.wire_scheme == "https")
 
     def for_response(self, response: Response, secure: bool) -> list[Pair]:
         """Return the fields of a response whose body the server measures.

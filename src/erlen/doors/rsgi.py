@@ -110,7 +110,7 @@ class RsgiRequest(DoorRequest, kw_only=True, eq=False, weakref=True):
         chunks = aiter(self.proto)
         empties = 0
 
-        async def next_part() -> bytes | None:
+        async def next_part() -> tuple[bytes, bool]:
             nonlocal empties
             try:
                 chunk: bytes = await anext(chunks)
@@ -119,11 +119,11 @@ class RsgiRequest(DoorRequest, kw_only=True, eq=False, weakref=True):
                 # fields, which nobody should send): only a declared length or this count tells a whole body from a part of one.
                 if empties > 1 and self.content_length is None and self.scope.http_version != "2":
                     raise incomplete() from None
-                return None
+                return b"", False
             except RuntimeError:
                 raise incomplete() from None
             empties = 0 if chunk else empties + 1
-            return chunk
+            return chunk, True
 
         return self.door.deadlines.read(self, limit, next_part)
 
@@ -150,6 +150,8 @@ class RsgiDoor:
         self._dispatch = site.dispatch
         self._lists = HeaderLists(site, as_text_pairs)
         self._shared = self._lists.shared
+        self._checks_scheme = self._lists.depends_on_scheme
+        self._trusts_proxies = site.trusts_proxies
         self._lifespan = Lifespan(site)
         self._websocket: type[object] | None = None
 
@@ -174,20 +176,20 @@ class RsgiDoor:
             response = self.site.refuse(request, URITooLong(headers=CLOSE))
         else:
             response = await self._dispatch(request)
+        secure = self._checks_scheme and (request.is_secure if self._trusts_proxies else scope.scheme == "https")
         # PERF: the commonest response is written here; `_headers` is `own_headers` without the call of its property.
         body = response.body
         shared = None
         if response._headers is None and response.kind == "body" and request.method != "HEAD":
-            shared = self._shared[self._lists.is_secure(request)].get(response.content_type)
+            shared = self._shared[secure].get(response.content_type)
         if shared is not None and type(body) is bytes:
             proto.response_bytes(response.status, shared, body)
         else:
-            await self._write(request, response)
+            await self._write(request, response, secure)
         if request.work_after is not None:
             await run_work(request, self.site.pool)
 
-    async def _write(self, request: RsgiRequest, response: Response) -> None:
-        secure = self._lists.is_secure(request)
+    async def _write(self, request: RsgiRequest, response: Response, secure: bool) -> None:
         if response.kind == "stream":
             await self._write_stream(request, cast("StreamResponse", response), secure)
         elif response.kind == "file":

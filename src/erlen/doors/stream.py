@@ -38,7 +38,8 @@ async def send_stream(request: Request, response: StreamResponse, site: Site, se
     """
     measure = Measure(response)
     iterator = _iterate(response, site.pool)
-    interruption = Interruption()
+    loop = get_running_loop()
+    interruption = Interruption(loop)
 
     def leave(watcher: Future[None]) -> None:
         if not watcher.cancelled() and watcher.exception() is None:
@@ -46,7 +47,7 @@ async def send_stream(request: Request, response: StreamResponse, site: Site, se
 
     watcher: Future[None] = ensure_future(request.wait_disconnect())
     watcher.add_done_callback(leave)
-    stop = partial(get_running_loop().call_soon_threadsafe, interruption.interrupt)
+    stop = partial(loop.call_soon_threadsafe, interruption.interrupt)
     forget = site.draining.on_start(stop) if is_event_stream(response) else None
     count = 0
     try:
@@ -65,7 +66,7 @@ async def send_stream(request: Request, response: StreamResponse, site: Site, se
     finally:
         is_gone = watcher.done()
         watcher.cancel()
-        interruption.over = True
+        interruption.disarm()
         if forget is not None:
             forget()
         await _close(iterator)

@@ -158,6 +158,8 @@ class WsgiDoor:
         self._dispatch = site.dispatch_in_thread
         self._lists = HeaderLists(site, as_text_pairs)
         self._shared = self._lists.shared
+        self._checks_scheme = self._lists.depends_on_scheme
+        self._trusts_proxies = site.trusts_proxies
         self._lifespan = Lifespan(site)
         self._lock = threading.Lock()
         self._started = False
@@ -188,14 +190,15 @@ class WsgiDoor:
             else:
                 coroutine.close()
                 raise RuntimeError(SUSPENDED)
+        secure = self._checks_scheme and (request.is_secure if self._trusts_proxies else environ["wsgi.url_scheme"] == "https")
         # PERF: the commonest response: a shared list, and granian measures the body itself.
         if response._headers is None and response.kind == "body" and request.work_after is None and response.status == 200:
-            headers = self._shared[self._lists.is_secure(request)].get(response.content_type)
+            headers = self._shared[secure].get(response.content_type)
             body = response.body
             if headers is not None and type(body) is bytes and request.method != "HEAD" and environ.get("SERVER_SOFTWARE") == "Granian":
                 start_response("200 OK", headers)
                 return [body]
-        return self._respond(request, response, context, start_response)
+        return self._respond(request, response, secure, context, start_response)
 
     def startup(self) -> None:
         """Start the site, unless it is started; the first request does it where the host does not."""
@@ -231,8 +234,9 @@ class WsgiDoor:
         """Run a coroutine on the background loop, in the context of this thread, and block until it has ended."""
         return self.site.pool.wait(coroutine, self.site.background.loop)
 
-    def _respond(self, request: WsgiRequest, response: Response, context: Context, start_response: StartResponse) -> Iterable[bytes]:
-        secure = self._lists.is_secure(request)
+    def _respond(
+        self, request: WsgiRequest, response: Response, secure: bool, context: Context, start_response: StartResponse
+    ) -> Iterable[bytes]:
         body: Iterable[object]
         if response.kind == "body":
             data = as_bytes(response.body)

@@ -7,9 +7,9 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Callable
 from typing import Literal, TypeAlias
 
-from erlen.doors.draining import SIGNALS, Draining
 from erlen.server.target import load_app
 
 __all__ = ["Door", "load"]
@@ -35,7 +35,7 @@ def load(spec: str | None, door: Door, folder: str) -> object:
     if site is None:
         return app
     if door == "wsgi":
-        _listen_for_signals(site.draining)
+        _listen_for_signals(site.draining.start)
     entry: object = getattr(site, door)
     gc.collect()
     gc.freeze()
@@ -43,8 +43,8 @@ def load(spec: str | None, door: Door, folder: str) -> object:
     return entry
 
 
-def _listen_for_signals(draining: Draining) -> None:
-    """Start draining when the worker is told to stop, whatever handlers its server sets later.
+def _listen_for_signals(drain: Callable[[], object]) -> None:
+    """Call `drain` when the worker is told to stop, whatever handlers its server sets later.
 
     A server with an event loop gives its applications a moment to set theirs; granian's WSGI worker has no such hook, and no loop
     that would use this descriptor.
@@ -58,7 +58,7 @@ def _listen_for_signals(draining: Draining) -> None:
     def listen() -> None:
         # To the end of the process: a descriptor that was closed could be another's before the next signal is written to it.
         while number := os.read(reader, 1):
-            if number[0] in SIGNALS:
-                draining.start()
+            if number[0] in (signal.SIGTERM, signal.SIGINT):
+                drain()
 
     threading.Thread(target=listen, name="erlen-signals", daemon=True).start()
