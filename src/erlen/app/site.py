@@ -81,7 +81,9 @@ class Site:
         self.url_defaults: Sequence[tuple[str, Callable[[str, dict[str, Any]], None]]] = ()
         """Each with the prefix of the names that it is for."""
         self.dispatch: Callable[[Request], Coroutine[Any, Any, Response]]
+        self._draining: Draining | None = None
         self._pipeline: Pipeline
+        self._thread_pipeline: Pipeline | None = None
         self._make_thread_pipeline: Callable[[], Pipeline]
         self._started: list[Callable[[], Any]] = []
 
@@ -94,12 +96,14 @@ class Site:
 
     # -- doors --------------------------------------------------------------------------------------------------------------
 
-    @cached_property
+    @property
     def draining(self) -> Draining:
         """Set when this worker has been told to stop."""
-        from erlen.doors.draining import Draining
+        if self._draining is None:
+            from erlen.doors.draining import Draining
 
-        return Draining()
+            self._draining = Draining()
+        return self._draining
 
     @property
     def pool(self) -> ThreadPool:
@@ -127,10 +131,12 @@ class Site:
 
         return WsgiDoor(self)
 
-    @cached_property
+    @property
     def dispatch_in_thread(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """`dispatch` for a thread that has no event loop: it never suspends."""
-        return self._make_thread_pipeline().dispatch
+        if self._thread_pipeline is None:
+            self._thread_pipeline = self._make_thread_pipeline()
+        return self._thread_pipeline.dispatch
 
     @property
     def background(self) -> BackgroundLoop:

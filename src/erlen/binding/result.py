@@ -224,9 +224,10 @@ def _json_parts(annotation: Any) -> list[Any]:
         return [part for argument in arguments for part in _json_parts(argument)]
     if origin is tuple and len(arguments) in (2, 3) and _is_status_type(arguments[1]):
         return _json_parts(arguments[0])
-    if plain in (MISSING, Any, object, None) or not isinstance(origin, type) or hasattr(origin, "__html__"):
+    if plain in (MISSING, Any, object, None) or not isinstance(origin, type):
         return []
-    return [] if issubclass(origin, (Response, str, bytes, PathLike, NoneType)) else [annotation]
+    other = issubclass(origin, (Response, str, bytes, NoneType)) or hasattr(origin, "__html__") or hasattr(origin, "__fspath__")
+    return [] if other else [annotation]
 
 
 def _is_status_type(annotation: Any) -> bool:

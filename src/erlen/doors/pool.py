@@ -178,7 +178,7 @@ class BackgroundLoop:
                 from asyncio import new_event_loop
 
                 self._loop = new_event_loop()
-                self._thread = threading.Thread(target=_run_loop, args=(self._loop,), name="erlen-loop", daemon=True)
+                self._thread = threading.Thread(target=self._loop.run_forever, name="erlen-loop", daemon=True)
                 self._thread.start()
             return self._loop
 
@@ -189,13 +189,7 @@ class BackgroundLoop:
         if loop is not None and thread is not None:
             loop.call_soon_threadsafe(loop.stop)
             thread.join()
-
-
-def _run_loop(loop: AbstractEventLoop) -> None:
-    try:
-        loop.run_forever()
-    finally:
-        loop.close()
+            loop.close()
 
 
 class _Returns:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from erlen.errors import HTTPError
 from erlen.http.request import Request, RequestContext
@@ -13,7 +14,9 @@ if TYPE_CHECKING:
     from erlen.doors.draining import Draining
     from erlen.doors.pool import BackgroundLoop, ThreadPool
 
-__all__ = ["Site"]
+__all__ = ["Dispatch", "Site"]
+
+Dispatch: TypeAlias = Callable[[Request], Coroutine[Any, Any, Response]]
 
 
 class Site(RequestContext, Protocol):
@@ -26,33 +29,45 @@ class Site(RequestContext, Protocol):
     @property
     def pool(self) -> ThreadPool:
         """The threads in which `def` handlers, synchronous streams and work after the response run."""
+        ...
 
     @property
     def background(self) -> BackgroundLoop:
         """The event loop of a worker whose server has none (WSGI): its lifespan and every coroutine that waits run on it."""
+        ...
 
     @property
     def draining(self) -> Draining:
         """Set when this worker has been told to stop: event streams end, so that they do not hold it."""
+        ...
 
     @property
     def trusts_proxies(self) -> bool:
         """Whether `effective_scheme` may differ from `wire_scheme`; where it cannot, the doors do not ask."""
+        ...
 
-    async def dispatch(self, request: Request) -> Response:
+    @property
+    def dispatch(self) -> Dispatch:
         """Answer a request on the event loop. Never raises, except to pass on a cancellation."""
+        ...
 
-    async def dispatch_in_thread(self, request: Request) -> Response:
+    @property
+    def dispatch_in_thread(self) -> Dispatch:
         """Answer a request in this thread, without ever suspending. Never raises."""
+        ...
 
     def refuse(self, request: Request, error: HTTPError) -> Response:
         """Render a refusal that a door makes before it dispatches. Never raises."""
+        ...
 
     def default_headers(self, secure: bool) -> HeaderPairs:
         """The fields that every response has, names in lower case; `secure`: those of a response over TLS."""
+        ...
 
     async def startup(self) -> None:
         """Begin: called once by each worker, on the loop that will run `dispatch`. What it raises stops the worker."""
+        ...
 
     async def shutdown(self) -> None:
         """End: called once by each worker, after its last request."""
+        ...
