@@ -1,6 +1,7 @@
 # Everything a developer runs. Each target sets up what it needs; installs run again only when pyproject.toml changes.
 #   make demo            the demo site on http://127.0.0.1:8000 (PORT=8001 for another port)
 #   make test            every check: format, lint, types, floors, and the tests on the default, the oldest and the newest Python
+#   make docs            the documentation, into site/
 #   make tests           the tests alone; TESTS=tests/http PYTEST_ARGS="-k cookies -x" to choose
 
 PYTHON ?= $(shell .ci/pythons default)
@@ -18,7 +19,7 @@ STEPS := format-check lint types imports tests
 MAKEFLAGS += --no-print-directory
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help venv demo test $(STEPS) format bench changes clean
+.PHONY: help venv demo test $(STEPS) docs format bench changes clean
 .DELETE_ON_ERROR:
 .PRECIOUS: .venv-%/.dev
 
@@ -29,7 +30,7 @@ venv: $(VENV)/.dev
 
 demo: $(VENV)/.standard
 	@echo "The demo is on http://127.0.0.1:$(PORT) (Ctrl-C ends it)"
-	@cd examples/demo && SECRET_KEY="$${SECRET_KEY:-$$($(abspath $(BIN))/erlen secret)}" $(abspath $(BIN))/erlen run --host 127.0.0.1 --port $(PORT)
+	@cd examples/demo && SECRET_KEY="$${SECRET_KEY:-$$($(abspath $(BIN))/erlen secret)}" exec $(abspath $(BIN))/erlen run --host 127.0.0.1 --port $(PORT)
 
 # Every step runs, so that one run reports everything; the tests come last.
 test: venv
@@ -67,6 +68,10 @@ tests: $(VENV)/.dev
 tests-%: .venv-%/.dev
 	@.venv-$*/bin/python $(PYTEST)
 
+# The documentation, into site/: every page and reference, offline.
+docs: $(VENV)/.docs
+	@$(BIN)/zensical build --clean
+
 bench:
 	@python3 benchmarks/run.py $(BENCH_ARGS)
 
@@ -75,7 +80,7 @@ changes: $(VENV)/.dev
 	@$(BIN)/towncrier build --draft
 
 clean:
-	rm -rf .venv .venv-* build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-* benchmarks/.venv site build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find src tests examples benchmarks -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
 
 $(VENV)/.dev: pyproject.toml | $(BIN)/python
@@ -86,6 +91,11 @@ $(VENV)/.dev: pyproject.toml | $(BIN)/python
 $(VENV)/.standard: pyproject.toml | $(BIN)/python
 	@echo "Installing Erlen into $(VENV)"
 	@$(BIN)/python -m pip install -qq --editable '.[standard]'
+	@touch $@
+
+$(VENV)/.docs: pyproject.toml | $(BIN)/python
+	@echo "Installing what builds the documentation into $(VENV)"
+	@$(BIN)/python -m pip install -qq --editable '.[docs]'
 	@touch $@
 
 $(BIN)/python:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from typing import Literal, NamedTuple
 
+from benchmarks.apps.table import ROWS
+
 __all__ = ["BLOCKS", "CONTESTANTS", "SCENARIOS", "Contestant", "Scenario", "bare_twin"]
 
 THREADS = 16  # of the WSGI servers on granian; Erlen's own default for database work
@@ -48,6 +50,7 @@ class Scenario(NamedTuple):
     path: str
     text: str | None = None
     json: object = None
+    cells: tuple[str, ...] = ()
     body: bytes = b""
     routes: int = 0
     refused: tuple[tuple[str, bytes], ...] = ()
@@ -93,6 +96,7 @@ _ITEM = {"id": 42, "q": "flask", "limit": 20}
 _POSTED = b'{"name":"Erlenmeyer flask","price":12.5,"tags":["glass","lab"]}'
 _INVALID = b'{"name":"","price":-1,"tags":["glass",7]}'
 _GREETING = {"message": "Hello, World!"}
+_CELLS = tuple(str(value) for row in ROWS for value in (row.id, row.name, row.price, row.note))
 
 SCENARIOS: tuple[Scenario, ...] = (
     Scenario("plaintext", "plaintext", "/plain", text="Hello, World!"),
@@ -120,11 +124,12 @@ SCENARIOS: tuple[Scenario, ...] = (
         body=_POSTED,
         refused=(("/items", _INVALID), ("/items", b"{")),
     ),
+    Scenario("html", "HTML, 12 rows", "/table", cells=_CELLS),
     Scenario("sync", "sync `def`", "/sync", json=_GREETING),
 )
 
 # Scenarios that one target compares with each other are measured side by side in the same rounds.
-BLOCKS: tuple[tuple[str, ...], ...] = (("plaintext",), ("json",), ("params", "routes300"), ("post",), ("sync",))
+BLOCKS: tuple[tuple[str, ...], ...] = (("plaintext",), ("json",), ("params", "routes300"), ("post",), ("html",), ("sync",))
 
 
 def bare_twin(contestant: Contestant) -> Contestant | None:

@@ -1,8 +1,7 @@
 """Why a row is what it is: one Erlen scenario, in this process, without a server.
 
 `python benchmarks/profile.py --scenario json --door rsgi` counts every Python call of one request, tells how deep the handler is called,
-times the door beside the bare handler, and lists where cProfile finds the time. The door is driven by stand-ins for the server's objects,
-so that what is measured is the framework alone.
+times the door beside the bare handler, and lists where cProfile finds the time.
 """
 
 from __future__ import annotations
@@ -15,10 +14,10 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Coroutine
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 HERE = Path(__file__).resolve().parent
 # This file's folder must not be on the path: its name would hide the standard library's profile from cProfile.
@@ -26,8 +25,7 @@ sys.path[:] = [str(HERE.parent), *(entry for entry in sys.path if entry and Path
 
 if TYPE_CHECKING:
     from benchmarks.contest import Scenario
-
-    Call = Callable[[], Awaitable[None]]
+    from benchmarks.stand_in import Call
 
 TIMED = 20_000
 CONCURRENT = 64
@@ -62,11 +60,14 @@ def _run(work: Coroutine[None, None, None], door: str) -> None:
     """Run to the end: on a loop, except for the WSGI door, which has none and never suspends."""
     if door != "wsgi":
         with asyncio.Runner() as runner:
-            if door == "rsgi":
-                from benchmarks.apps.erlen_app import app
+            if door != "rsgi":
+                runner.run(work)
+                return
+            from benchmarks.apps.erlen_app import app
 
-                app.__rsgi_init__(runner.get_loop())  # as the server does: before the loop runs
+            app.__rsgi_init__(runner.get_loop())  # as the server does: before the loop runs, and after
             runner.run(work)
+            app.__rsgi_del__(runner.get_loop())
         return
     try:
         work.send(None)
@@ -78,10 +79,12 @@ async def _calls_of(scenario: Scenario, door: str) -> tuple[Call, Call]:
     """Return one request to Erlen and one to the bare handler, both warm."""
     import importlib
 
+    from benchmarks import stand_in
+
     app = importlib.import_module(f"benchmarks.apps.{'erlen_def_app' if door == 'wsgi' else 'erlen_app'}").app
     bare = importlib.import_module(f"benchmarks.apps.bare_{door}").app
-    stand_in = {"rsgi": _rsgi, "asgi": _asgi, "wsgi": _wsgi}[door]
-    calls = stand_in(app.__rsgi__ if door == "rsgi" else app, scenario), stand_in(bare, scenario)
+    put = {"rsgi": stand_in.rsgi, "asgi": stand_in.asgi, "wsgi": stand_in.wsgi}[door]
+    calls = put(app.__rsgi__ if door == "rsgi" else app, scenario), put(bare, scenario)
     for call in calls:
         for _ in range(300):
             await call()
@@ -134,7 +137,7 @@ class _Watch:
     def __call__(self, frame: FrameType, event: str, _argument: object) -> None:
         code = frame.f_code
         path = code.co_filename
-        if not self.seeing or event != "call" or path == __file__ or "asyncio" in path:
+        if not self.seeing or event != "call" or path.startswith(_DRIVERS) or "asyncio" in path:
             return
         if path.endswith(("erlen_app.py", "erlen_def_app.py")) and self.before < 0:
             self.before, self.depth = len(self.names), _depth(frame)
@@ -154,7 +157,7 @@ async def _time(scenario: Scenario, door: str, top: int) -> None:
 def _depth(frame: FrameType) -> int:
     depth = 0
     outer = frame.f_back
-    while outer is not None and outer.f_code.co_filename != __file__:
+    while outer is not None and not outer.f_code.co_filename.startswith(_DRIVERS):
         depth += "erlen" in outer.f_code.co_filename
         outer = outer.f_back
     return depth
@@ -192,133 +195,7 @@ async def _print_hot(call: Call, top: int, *, at_once: int) -> None:
             print(without_folders(line).rstrip())
 
 
-class _Scope:
-    """As granian's RSGI scope, but plain attributes."""
-
-    def __init__(self, method: str, path: str, query: str, headers: _HeaderMap) -> None:
-        self.proto = "http"
-        self.rsgi_version = "1.6"
-        self.http_version = "1.1"
-        self.server = "127.0.0.1:8000"
-        self.client = "127.0.0.1:50000"
-        self.scheme = "http"
-        self.method = method
-        self.path = path
-        self.query_string = query
-        self.authority = None
-        self.headers = headers
-
-
-class _HeaderMap(dict[str, str]):
-    """As granian's header map, for headers that come once."""
-
-    def get_all(self, name: str) -> list[str]:
-        return [self[name]] if name in self else []
-
-
-class _Proto:
-    """As granian's HTTP protocol, keeping nothing."""
-
-    def __init__(self, body: bytes) -> None:
-        self.body = body
-
-    async def __call__(self) -> bytes:
-        return self.body
-
-    def response_empty(self, status: int, headers: list[tuple[str, str]]) -> None:
-        raise AssertionError(f"an empty answer with status {status}")
-
-    def response_bytes(self, status: int, headers: list[tuple[str, str]], body: bytes) -> None:
-        if status != 200:
-            raise AssertionError(f"status {status}: {body!r}")
-
-    def response_str(self, status: int, headers: list[tuple[str, str]], body: str) -> None:
-        self.response_bytes(status, headers, body.encode())
-
-    async def client_disconnect(self) -> None:
-        await asyncio.sleep(3600)
-
-
-def _headers(scenario: Scenario) -> dict[str, str]:
-    headers = {"host": "127.0.0.1:8000"}
-    return {**headers, "content-type": "application/json", "content-length": str(len(scenario.body))} if scenario.body else headers
-
-
-def _rsgi(app: Callable[..., Awaitable[None]], scenario: Scenario) -> Call:
-    path, _, query = scenario.path.partition("?")
-    method, headers = scenario.method, _HeaderMap(_headers(scenario))
-
-    async def call() -> None:
-        await app(_Scope(method, path, query, headers), _Proto(scenario.body))
-
-    return call
-
-
-def _asgi(app: Callable[..., Awaitable[None]], scenario: Scenario) -> Call:
-    path, _, query = scenario.path.partition("?")
-    shared = {
-        "type": "http",
-        "asgi": {"version": "3.0", "spec_version": "2.3"},
-        "http_version": "1.1",
-        "method": scenario.method,
-        "scheme": "http",
-        "path": path,
-        "raw_path": path.encode(),
-        "query_string": query.encode(),
-        "root_path": "",
-        "headers": [(name.encode(), value.encode()) for name, value in _headers(scenario).items()],
-        "client": ("127.0.0.1", 50000),
-        "server": ("127.0.0.1", 8000),
-        "state": {},
-    }
-
-    async def receive() -> dict[str, object]:
-        return {"type": "http.request", "body": scenario.body, "more_body": False}
-
-    async def send(message: dict[str, Any]) -> None:
-        if message.get("status", 200) != 200:
-            raise AssertionError(message)
-
-    async def call() -> None:
-        await app(dict(shared), receive, send)
-
-    return call
-
-
-def _wsgi(app: Callable[..., Any], scenario: Scenario) -> Call:
-    path, _, query = scenario.path.partition("?")
-    shared = {
-        "REQUEST_METHOD": scenario.method,
-        "SCRIPT_NAME": "",
-        "PATH_INFO": path,
-        "QUERY_STRING": query,
-        "SERVER_NAME": "127.0.0.1",
-        "SERVER_PORT": "8000",
-        "SERVER_PROTOCOL": "HTTP/1.1",
-        "REMOTE_ADDR": "127.0.0.1",
-        "wsgi.version": (1, 0),
-        "wsgi.url_scheme": "http",
-        "wsgi.errors": sys.stderr,
-        "wsgi.multithread": True,
-        "wsgi.multiprocess": False,
-        "wsgi.run_once": False,
-    }
-    for name, value in _headers(scenario).items():
-        key = name.upper().replace("-", "_")
-        shared[key if key.startswith("CONTENT_") else f"HTTP_{key}"] = value
-
-    def start_response(status: str, headers: list[tuple[str, str]], exc_info: object = None) -> None:
-        if not status.startswith("200"):
-            raise AssertionError(status)
-
-    async def call() -> None:
-        body = app({**shared, "wsgi.input": io.BytesIO(scenario.body)}, start_response)
-        for _ in body:
-            pass
-        if hasattr(body, "close"):
-            body.close()
-
-    return call
+_DRIVERS = (__file__, str(HERE / "stand_in.py"))
 
 
 def _short(path: str) -> str:

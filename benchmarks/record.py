@@ -11,7 +11,7 @@ from msgspec import Struct, field
 from benchmarks.contest import CONTESTANTS, SCENARIOS
 from benchmarks.load import Load
 
-__all__ = ["Footprint", "Record"]
+__all__ = ["Footprint", "Record", "TemplateCost"]
 
 
 class Footprint(Struct):
@@ -20,6 +20,16 @@ class Footprint(Struct):
     import_ms: float
     modules: int
     worker_mb: float | None
+
+
+class TemplateCost(Struct):
+    """Processor time, in µs, of one page: the template engine alone, in Erlen, and in a whole request; and how much Erlen's is of plain."""
+
+    plain: float
+    render: float
+    request: float
+    render_ratio: float
+    request_ratio: float
 
 
 class Record(Struct):
@@ -41,6 +51,7 @@ class Record(Struct):
     identical: dict[str, bool] = field(default_factory=dict)
     faults: list[str] = field(default_factory=list)
     profiles: dict[str, str] = field(default_factory=dict)
+    template_cost: TemplateCost | None = None
 
     def loads(self, scenario: str, contestant: str) -> list[Load]:
         """Return the rounds that succeeded."""

@@ -17,8 +17,8 @@ _TITLES = {scenario.name: scenario.title for scenario in SCENARIOS}
 
 def render(record: Record) -> str:
     """Write the whole report."""
-    sections = [_head(record), _rates(record), _doors(record), _latencies(record), _costs(record), _footprints(record), _targets(record)]
-    sections += [_profiles(record), _faults(record)]
+    sections = [_head(record), _rates(record), _doors(record), _latencies(record), _costs(record), _templates(record)]
+    sections += [_footprints(record), _targets(record), _profiles(record), _faults(record)]
     return "\n\n".join(section for section in sections if section) + "\n"
 
 
@@ -102,6 +102,19 @@ def _costs(record: Record) -> str:
     note = f"† the server had its core less than 90 % busy: waiting limits the row. The load kept its own at most {busiest:.0%} busy"
     note += ": it may have held the fastest rows back." if busiest > 0.95 else "."
     return f"## Processor time of the server for one request (µs)\n{_grid(record, cell)}\n\n{note}"
+
+
+def _templates(record: Record) -> str:
+    found = record.template_cost
+    if found is None:
+        return ""
+    rows = [
+        ["Jinja2 alone, `template.render(…)`", f"{found.plain:.1f}", "1.00"],
+        ["Erlen, `render(…)` in a handler", f"{found.render:.1f}", f"{found.render_ratio:.2f}"],
+        ["Erlen, the whole request on the RSGI door", f"{found.request:.1f}", f"{found.request_ratio:.2f}"],
+    ]
+    heads = ["the HTML page, one process, no server", "µs", "of Jinja2 alone"]
+    return f"## What the template engine costs (processor time)\n{_table(heads, rows)}"
 
 
 def _footprints(record: Record) -> str:

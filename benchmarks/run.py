@@ -93,8 +93,9 @@ def _enter_environment() -> None:
 def _snapshot(folder: Path, commit: str | None) -> str:
     """Copy Erlen's source, so that a whole run measures one state of it whatever is edited meanwhile; return what was copied.
 
-    Child processes find the copy first through `PYTHONPATH`.
+    Child processes find the copy first through `PYTHONPATH`. Templates that another state compiled are forgotten.
     """
+    shutil.rmtree(HERE / "apps" / ".erlen", ignore_errors=True)
     git = ["git", "-C", str(HERE.parent)]
     if commit is not None:
         archive = subprocess.run([*git, "archive", commit, "src/erlen"], capture_output=True, check=False)
@@ -146,6 +147,8 @@ def _measure(options: argparse.Namespace, source: str) -> Record:
             _run_block(block, passed, environment, record)
     if "json" in record.cells and has_wrk():
         _run_half(next(scenario for scenario in wanted if scenario.name == "json"), passed, environment, record)
+    if "html" in record.cells:
+        _measure_templates(record)
     _run_footprints(contestants, record)
     _run_profiles(record)
     return record
@@ -160,7 +163,7 @@ def _erlen_headers(record: Record) -> dict[str, str]:
     erlen = next(contestant for contestant in CONTESTANTS if contestant.name == "erlen_rsgi")
     try:
         with serve(erlen, "benchmarks.apps.erlen_app:app", {}) as server:
-            answers = [ask(server.port, scenario.path) for scenario in SCENARIOS if scenario.name in {"plaintext", "json"}]
+            answers = [ask(server.port, scenario.path) for scenario in SCENARIOS if scenario.name in {"plaintext", "json", "html"}]
     except ServerFailed as error:
         record.header_source = "a content type alone, since Erlen did not start"
         print(error.log)
@@ -276,6 +279,19 @@ def _run_footprints(contestants: list[Contestant], record: Record) -> None:
             continue
         memory = "did not start" if found.worker_mb is None else f"{found.worker_mb:.1f} MB"
         print(f"hello     {contestant.name:<24} {found.import_ms:.0f} ms, {found.modules} modules, {memory}", flush=True)
+
+
+def _measure_templates(record: Record) -> None:
+    """Add what the template engine costs apart from the rest, measured in a process of its own."""
+    from benchmarks.record import TemplateCost
+    from benchmarks.servers import last_line, pinned
+
+    command = pinned(0, [sys.executable, str(HERE / "templates.py"), "--json"])
+    run = subprocess.run(command, cwd=HERE.parent, capture_output=True, text=True, check=False)
+    if run.returncode:
+        record.faults.append(f"the cost of templates: {last_line(run.stderr)}")
+        return
+    record.template_cost = TemplateCost(**json.loads(run.stdout))
 
 
 def _run_profiles(record: Record) -> None:

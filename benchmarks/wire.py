@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+from html.parser import HTMLParser
 from typing import NamedTuple
 
 from benchmarks.contest import Contestant, Scenario
@@ -56,6 +57,8 @@ def ask(port: int, path: str, body: bytes = b"") -> Answer:
 def check(port: int, contestant: Contestant, scenario: Scenario) -> Answer:
     """Ask as the scenario does and return the answer.
 
+    Of a page the text of all table cells is compared, so that it does not matter how characters are escaped.
+
     Raises:
         WrongAnswer: on another status, media type or body, or where a request that must be refused (400-499) is not.
     """
@@ -66,6 +69,8 @@ def check(port: int, contestant: Contestant, scenario: Scenario) -> Answer:
     media_type = answer.header("content-type").partition(";")[0]
     if scenario.text is not None:
         right, expected = answer.body == scenario.text.encode(), "text/plain"
+    elif scenario.cells:
+        right, expected = _Page(answer.body.decode()).shows(scenario.cells), "text/html"
     else:
         right, expected = json.loads(answer.body) == scenario.json, "application/json"
     if not right or media_type != expected:
@@ -85,6 +90,37 @@ def visible_headers(answer: Answer) -> list[tuple[str, str]]:
 def same_bytes(one: Answer, other: Answer) -> bool:
     """Tell whether two answers differ in nothing but the date and the order of their fields."""
     return _undated(one) == _undated(other)
+
+
+class _Page(HTMLParser):
+    """The document type and the table cells of a page."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.kind = ""
+        self.cells: list[str] = []
+        self.inside = False
+        self.feed(text)
+        self.close()
+
+    def shows(self, cells: tuple[str, ...]) -> bool:
+        """Tell whether this is an HTML page with these cells."""
+        return self.kind.lower() == "doctype html" and tuple(self.cells) == cells
+
+    def handle_decl(self, decl: str) -> None:
+        self.kind = decl
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.inside = tag == "td"
+        if self.inside:
+            self.cells.append("")
+
+    def handle_endtag(self, tag: str) -> None:
+        self.inside = False
+
+    def handle_data(self, data: str) -> None:
+        if self.inside:
+            self.cells[-1] += data
 
 
 def _undated(answer: Answer) -> tuple[int, list[tuple[str, str]], bytes]:

@@ -1,1 +1,1 @@
-"""The same six answers, written for each contestant in its own idiom."""
+"""The same seven answers, written for each contestant in its own idiom."""

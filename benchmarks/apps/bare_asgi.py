@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
-from benchmarks.apps.bare import JSON_HEADERS, PLAIN, TEXT_HEADERS, hello, post_item, read_item, resource_id
+from benchmarks.apps.bare import HTML_HEADERS, JSON_HEADERS, PLAIN, TEXT_HEADERS, hello, post_item, read_item, resource_id, table
 
 Message = MutableMapping[str, Any]
 
 _TEXT = [(name.encode(), value.encode()) for name, value in TEXT_HEADERS]
 _JSON = [(name.encode(), value.encode()) for name, value in JSON_HEADERS]
+_HTML = [(name.encode(), value.encode()) for name, value in HTML_HEADERS]
 
 
 async def app(scope: Message, receive: Callable[[], Awaitable[Message]], send: Callable[[Message], Awaitable[None]]) -> None:
@@ -25,6 +26,8 @@ async def app(scope: Message, receive: Callable[[], Awaitable[Message]], send: C
         body, headers = PLAIN, _TEXT
     elif path in {"/json", "/sync"}:
         body = hello()
+    elif path == "/table":
+        body, headers = table(), _HTML
     elif path == "/items" and scope["method"] == "POST":
         event = await receive()
         data: bytes = event["body"]

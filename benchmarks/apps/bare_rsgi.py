@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from benchmarks.apps.bare import JSON_HEADERS, PLAIN, TEXT_HEADERS, hello, post_item, read_item, resource_id
+from benchmarks.apps.bare import HTML_HEADERS, JSON_HEADERS, PLAIN, TEXT_HEADERS, hello, post_item, read_item, resource_id, table
 
 if TYPE_CHECKING:
     from granian.rsgi import HTTPProtocol, Scope  # type: ignore[attr-defined]  # granian exports the first without saying so
@@ -16,6 +16,9 @@ async def app(scope: Scope, proto: HTTPProtocol) -> None:
     body: bytes | None
     if path == "/plain":
         proto.response_bytes(200, TEXT_HEADERS, PLAIN)
+        return
+    if path == "/table":
+        proto.response_bytes(200, HTML_HEADERS, table())
         return
     if path in {"/json", "/sync"}:
         body = hello()

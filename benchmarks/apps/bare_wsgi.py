@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from benchmarks.apps.bare import JSON_HEADERS, PLAIN, TEXT_HEADERS, hello, post_item, read_item, resource_id
+from benchmarks.apps.bare import HTML_HEADERS, JSON_HEADERS, PLAIN, TEXT_HEADERS, hello, post_item, read_item, resource_id, table
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -21,6 +21,8 @@ def app(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[byt
         body, headers = PLAIN, TEXT_HEADERS
     elif path in {"/json", "/sync"}:
         body = hello()
+    elif path == "/table":
+        body, headers = table(), HTML_HEADERS
     elif path == "/items" and environ["REQUEST_METHOD"] == "POST":
         body = post_item(environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0)))
     elif path.startswith("/items/"):

@@ -1,15 +1,22 @@
-"""BlackSheep, with pydantic models for the body."""
+"""BlackSheep, with pydantic models for the body and its Jinja2 views."""
 
 from __future__ import annotations
 
 from typing import Annotated
 
 from blacksheep import Application, FromJSON, Response, get, json, post, text
+from blacksheep.server.rendering.jinja2 import JinjaRenderer
+from blacksheep.server.responses import view
+from blacksheep.settings.html import html_settings
+from jinja2 import DictLoader
 from pydantic import BaseModel, Field
 
 from benchmarks.apps.items import MESSAGE, ROUTE_PAIRS
+from benchmarks.apps.table import ROWS, TEMPLATES
 
 app = Application()
+# Its templates are named .jinja; this one is the file that the others render.
+html_settings.use(JinjaRenderer(DictLoader({"table.jinja": (TEMPLATES / "table.html").read_text(encoding="utf-8")})))
 
 
 class Item(BaseModel):
@@ -49,6 +56,12 @@ async def create_item(data: FromJSON[Item]) -> Response:
 def hello_sync() -> Response:
     """Answer with JSON from a plain function."""
     return json({"message": MESSAGE})
+
+
+@get("/table")
+async def table() -> Response:
+    """Answer with a page."""
+    return view("table", rows=ROWS)
 
 
 for number in range(ROUTE_PAIRS):

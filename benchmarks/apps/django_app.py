@@ -1,6 +1,6 @@
-"""Django in one file; bodies are validated by msgspec.
+"""Django in one file, with its own templates; bodies are validated by msgspec.
 
-`BENCH_MIDDLEWARE=default` installs what `startproject` does; without it there is no middleware at all.
+`BENCH_MIDDLEWARE=default` installs what `startproject` does; without it there is no middleware, and no context processor, at all.
 """
 
 from __future__ import annotations
@@ -11,10 +11,12 @@ import msgspec
 from django.conf import settings
 from django.core.wsgi import get_wsgi_application
 from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import render
 from django.urls import path
 from django.views.decorators.csrf import csrf_exempt
 
 from benchmarks.apps.items import MESSAGE, ROUTE_PAIRS, Item
+from benchmarks.apps.table import ROWS, TEMPLATES
 
 DEFAULT = os.environ.get("BENCH_MIDDLEWARE") == "default"
 
@@ -43,6 +45,22 @@ settings.configure(
     ]
     if DEFAULT
     else [],
+    TEMPLATES=[
+        {
+            "BACKEND": "django.template.backends.django.DjangoTemplates",
+            "DIRS": [TEMPLATES],
+            "APP_DIRS": True,
+            "OPTIONS": {
+                "context_processors": [
+                    "django.template.context_processors.request",
+                    "django.contrib.auth.context_processors.auth",
+                    "django.contrib.messages.context_processors.messages",
+                ]
+                if DEFAULT
+                else []
+            },
+        }
+    ],
 )
 decode_item = msgspec.json.Decoder(Item).decode
 
@@ -76,12 +94,18 @@ def create_item(request: HttpRequest) -> HttpResponse:
     return JsonResponse({"id": 1, "name": item.name, "price": item.price, "tags": item.tags})
 
 
+def table(request: HttpRequest) -> HttpResponse:
+    """Answer with a page."""
+    return render(request, "table.html", {"rows": ROWS})
+
+
 urlpatterns = [
     path("plain", plain),
     path("json", hello),
     path("items/<int:id>", read_item),
     path("items", create_item),
     path("sync", hello),
+    path("table", table),
 ]
 for number in range(ROUTE_PAIRS):
     urlpatterns += [path(f"page{number}", plain), path(f"resource{number}/<int:id>", read_item)]

@@ -1,14 +1,30 @@
-"""Emmett55; bodies are validated by msgspec, since its validators are for forms. Plain functions run on its loop."""
+"""Emmett55, with Renoir, the template engine of its family; bodies are validated by msgspec. Plain functions run on its loop."""
 
 from __future__ import annotations
 
 import msgspec
 from emmett55 import App, abort, request, response
+from emmett55.templating import AbstractTemplater
 from emmett55.tools import service
+from renoir import Renoir
 
 from benchmarks.apps.items import MESSAGE, ROUTE_PAIRS, Item
+from benchmarks.apps.table import ROWS, Row
+
+
+class Templates(AbstractTemplater):
+    """Renoir as an extension of the application."""
+
+    def on_load(self) -> None:
+        super().on_load()
+        self.engine = Renoir(path=self.config.path)
+
+    def render(self, template: str, ctx: dict[str, object]) -> str:
+        return self.engine.render(template, ctx)
+
 
 app = App(__name__)
+templates = app.use_extension(Templates)
 decode_item = msgspec.json.Decoder(Item).decode
 
 
@@ -55,6 +71,13 @@ async def create_item() -> dict[str, object]:
 def hello_sync() -> dict[str, str]:
     """Answer with JSON from a plain function."""
     return {"message": MESSAGE}
+
+
+@app.route("/table", methods="get")
+@templates(name="renoir.html")
+async def table() -> dict[str, list[Row]]:
+    """Answer with a page."""
+    return {"rows": ROWS}
 
 
 for number in range(ROUTE_PAIRS):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from benchmarks.apps.items import MESSAGE, ROUTE_PAIRS, Created, Item
-from erlen import App
+from benchmarks.apps.table import ROWS
+from erlen import App, Page, render
 
 app = App()
 
@@ -36,6 +37,12 @@ async def create_item(data: Item) -> Created:
 def hello_sync() -> dict[str, str]:
     """Answer with JSON from a plain function."""
     return {"message": MESSAGE}
+
+
+@app.get("/table")
+async def table() -> Page:
+    """Answer with a page."""
+    return render("table.html", rows=ROWS)
 
 
 for number in range(ROUTE_PAIRS):

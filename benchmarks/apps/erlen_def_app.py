@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from benchmarks.apps.items import MESSAGE, ROUTE_PAIRS, Created, Item
-from erlen import App
+from benchmarks.apps.table import ROWS
+from erlen import App, Page, render
 
 app = App()
 
@@ -31,6 +32,12 @@ def read_item(id: int, q: str, limit: int = 10) -> dict[str, int | str]:
 def create_item(data: Item) -> Created:
     """Answer with the validated body."""
     return Created(1, data.name, data.price, data.tags)
+
+
+@app.get("/table")
+def table() -> Page:
+    """Answer with a page."""
+    return render("table.html", rows=ROWS)
 
 
 for number in range(ROUTE_PAIRS):

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import FastAPI
-from fastapi.responses import PlainTextResponse
+from fastapi import FastAPI, Request
+from fastapi.responses import HTMLResponse, PlainTextResponse
+from fastapi.templating import Jinja2Templates
 from pydantic import BaseModel, Field
 
 from benchmarks.apps.items import MESSAGE, ROUTE_PAIRS
+from benchmarks.apps.table import ROWS, TEMPLATES
 
 app = FastAPI()
+templates = Jinja2Templates(TEMPLATES)
 
 
 class Item(BaseModel):
@@ -58,6 +61,12 @@ async def create_item(data: Item) -> Created:
 def hello_sync() -> dict[str, str]:
     """Answer with JSON from a plain function."""
     return {"message": MESSAGE}
+
+
+@app.get("/table", response_class=HTMLResponse)
+async def table(request: Request) -> HTMLResponse:
+    """Answer with a page."""
+    return templates.TemplateResponse(request=request, name="table.html", context={"rows": ROWS})
 
 
 for number in range(ROUTE_PAIRS):

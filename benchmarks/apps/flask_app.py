@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import msgspec
-from flask import Flask, Response, abort, request
+from flask import Flask, Response, abort, render_template, request
 
 from benchmarks.apps.items import MESSAGE, ROUTE_PAIRS, Item
+from benchmarks.apps.table import ROWS
 
 app = Flask(__name__)
 decode_item = msgspec.json.Decoder(Item).decode
@@ -41,6 +42,12 @@ def create_item() -> dict[str, object]:
     except msgspec.DecodeError as error:
         abort(422, str(error))
     return {"id": 1, "name": item.name, "price": item.price, "tags": item.tags}
+
+
+@app.get("/table")
+def table() -> str:
+    """Answer with a page."""
+    return render_template("table.html", rows=ROWS)
 
 
 for number in range(ROUTE_PAIRS):

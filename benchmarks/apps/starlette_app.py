@@ -6,12 +6,15 @@ import msgspec
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse
+from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse
 from starlette.routing import Route
+from starlette.templating import Jinja2Templates
 
 from benchmarks.apps.items import MESSAGE, ROUTE_PAIRS, Item
+from benchmarks.apps.table import ROWS, TEMPLATES
 
 decode_item = msgspec.json.Decoder(Item).decode
+templates = Jinja2Templates(TEMPLATES)
 
 
 async def plain(request: Request) -> PlainTextResponse:
@@ -47,12 +50,18 @@ def hello_sync(request: Request) -> JSONResponse:
     return JSONResponse({"message": MESSAGE})
 
 
+async def table(request: Request) -> HTMLResponse:
+    """Answer with a page."""
+    return templates.TemplateResponse(request, "table.html", {"rows": ROWS})
+
+
 routes = [
     Route("/plain", plain),
     Route("/json", hello),
     Route("/items/{id:int}", read_item),
     Route("/items", create_item, methods=["POST"]),
     Route("/sync", hello_sync),
+    Route("/table", table),
 ]
 for number in range(ROUTE_PAIRS):
     routes += [Route(f"/page{number}", plain), Route(f"/resource{number}/{{id:int}}", read_item)]

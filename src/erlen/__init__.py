@@ -34,6 +34,7 @@ _ROOMS = {
     "erlen.security.cors": "Cors",
     "erlen.security.redirect": "safe_redirect",
     "erlen.security.signing": "BadSignature SignatureExpired Signer",
+    "erlen.templates.page": "Page render",
 }
 _HOME = {name: room for room, names in _ROOMS.items() for name in names.split()}
 

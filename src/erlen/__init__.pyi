@@ -63,6 +63,8 @@ from erlen.security.redirect import safe_redirect as safe_redirect
 from erlen.security.signing import BadSignature as BadSignature
 from erlen.security.signing import SignatureExpired as SignatureExpired
 from erlen.security.signing import Signer as Signer
+from erlen.templates.page import Page as Page
+from erlen.templates.page import render as render
 
 __version__: str
 __all__ = [
@@ -100,6 +102,7 @@ __all__ = [
     "Meta",
     "Middleware",
     "NotFound",
+    "Page",
     "Path",
     "Plugin",
     "Policy",
@@ -126,6 +129,7 @@ __all__ = [
     "current_request",
     "flash",
     "redirect",
+    "render",
     "safe_redirect",
     "url_for",
 ]

@@ -74,6 +74,13 @@ class ConfigurationError(ErlenError):
         super().__init__(head + "\n\n".join(str(mistake) for mistake in self.mistakes))
 
 
+def raise_all(mistakes: Iterable[Mistake]) -> None:
+    """Raise a `ConfigurationError` of all mistakes, if there are any."""
+    found = tuple(mistakes)
+    if found:
+        raise ConfigurationError(found)
+
+
 class Fault(Struct, frozen=True):
     """One thing wrong with a request's data.
 

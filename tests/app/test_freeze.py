@@ -96,6 +96,11 @@ WRONG: dict[str, tuple[Callable[[App], None], str, str]] = {
     ),
     "timeout in thread": (add("/", lambda: "", timeout=3), r"has a timeout, but a `def`.* cannot be stopped", r"`async def`"),
     "not a dependency": (add("/", lambda: "", dependencies=[yields]), r"yields stands in `dependencies`", r"write `Depends\(yields\)`"),
+    "one name in path and host": (
+        add("/{id}", takes_int, host="{id}.example.com", name="both"),
+        r"the parameter 'id' is in the path '/\{id\}' and in the host",
+        r"",
+    ),
     "mount with parameters": (lambda app: app.mount("/{x}", App()), r"a mount has no parameters", r""),
     "a strange type": (add("/", takes_complex), r"parameter `x: complex`", r"Depends"),
 }

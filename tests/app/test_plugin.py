@@ -201,3 +201,29 @@ def test_a_plugin_leaves_the_application_as_it_was() -> None:
     app.use(Database())
     app.freeze()
     assert (app.records, app.hooks.middleware, app.hooks.errors, app.providers.by_type) == ([], [], {}, {})
+
+
+def test_what_plugins_fall_back_on_is_asked_where_no_route_has_the_path(client_for: MakeClient) -> None:
+    asked: list[str] = []
+
+    class Fallbacks:
+        name = "fallbacks"
+        requires = ()
+
+        def setup(self, setup: Setup) -> None:
+            setup.add_fallback(lambda request: self.answer(request, "first", ("/both", "/first")))
+            setup.add_fallback(lambda request: self.answer(request, "second", ("/both", "/second")))
+
+        def answer(self, request: Request, name: str, answers: tuple[str, ...]) -> Response | None:
+            asked.append(f"{name} {request.path}")
+            return Response(name) if request.path in answers else None
+
+    app = App()
+    app.use(Fallbacks())
+    app.get("/route", name="route")(lambda: "route")
+    app.get("/slash/", name="slash")(lambda: "slash")
+    client = client_for(app)
+    assert [client.get(path).text for path in ("/route", "/first", "/both", "/second")] == ["route", "first", "first", "second"]
+    assert [client.get(path).status for path in ("/none", "/slash")] == [404, 308]
+    assert client.post("/route").status == 405
+    assert asked == ["first /first", "first /both", "first /second", "second /second", "first /none", "second /none"]

@@ -7,7 +7,8 @@ import pytest
 from msgspec import Struct
 
 from erlen import App, ConfigurationError, Settings
-from erlen.app.settings import is_secret, resolve_settings
+from erlen.app.settings import is_secret
+from erlen.app.sources import read_settings
 
 
 class Pool(Struct, frozen=True):
@@ -30,9 +31,9 @@ class Own(Settings, frozen=True, kw_only=True):
 
 
 def test_the_environment_wins_over_the_code_and_overrides_over_both() -> None:
-    assert resolve_settings(Own(limit=5), {}).limit == 5
-    assert resolve_settings(Own(limit=5), {"LIMIT": "7"}).limit == 7
-    assert resolve_settings(Own(limit=5), {"LIMIT": "7"}, {"limit": 9}).limit == 9
+    assert read_settings(Own(limit=5), {})[0].limit == 5
+    assert read_settings(Own(limit=5), {"LIMIT": "7"})[0].limit == 7
+    assert read_settings(Own(limit=5), {"LIMIT": "7"}, {"limit": 9})[0].limit == 9
 
 
 ENVIRONMENT: dict[str, tuple[str, str, Any]] = {
@@ -54,7 +55,7 @@ ENVIRONMENT: dict[str, tuple[str, str, Any]] = {
 @pytest.mark.parametrize("case", ENVIRONMENT)
 def test_values_of_the_environment_are_read_by_type(case: str) -> None:
     variable, text, expected = ENVIRONMENT[case]
-    assert getattr(resolve_settings(Own(), {variable: text}), variable.lower()) == expected
+    assert getattr(read_settings(Own(), {variable: text})[0], variable.lower()) == expected
 
 
 def test_every_wrong_value_is_in_one_message_with_where_it_comes_from() -> None:
@@ -69,7 +70,7 @@ def test_every_wrong_value_is_in_one_message_with_where_it_comes_from() -> None:
         "SECRET_NUMBERS": "hunter2",
     }
     with pytest.raises(ConfigurationError) as caught:
-        resolve_settings(Own(hsts_seconds=-1), wrong, {"max_body_size": "big", "colour": 1})
+        read_settings(Own(hsts_seconds=-1), wrong, {"max_body_size": "big", "colour": 1})
     mistakes = {mistake.message.partition(":")[0]: mistake for mistake in caught.value.mistakes}
     expected = ["LIMIT", "MODE", "DEBUG", "POOL", "WEIGHTS", "THREADS", "SECRET_NUMBERS", "HSTS_SECONDS", "MAX_BODY_SIZE"]
     assert set(mistakes) == {"there is no setting 'colour'", *(f"setting {name}" for name in expected)}
@@ -82,7 +83,7 @@ def test_every_wrong_value_is_in_one_message_with_where_it_comes_from() -> None:
 @pytest.mark.parametrize("name", ["allowed_hosts", "trusted_origins", "trusted_proxies", "secret_key_fallbacks"])
 def test_a_text_in_the_code_is_not_taken_for_a_list_of_its_letters(name: str) -> None:
     app = App(Settings(**{name: "example.com"}))  # type: ignore[arg-type]
-    with pytest.raises(ConfigurationError, match=rf"(?s)setting {name.upper()}: .* does not fit: Expected `array`, got `str`"):
+    with pytest.raises(ConfigurationError, match=rf"(?s)setting {name.upper()}: .* does not fit: Expected an array, got a string"):
         app.freeze()
 
 

@@ -12,7 +12,7 @@ Write = Callable[..., Path]
 def test_an_application_without_mistakes(run: Run, write: Write) -> None:
     write("app.py", "from erlen import App\napp = App()\napp.get('/')(lambda: '')\n")
     shown = run("check")
-    assert (shown.exit_code, shown.output) == (0, "No mistakes in 1 routes.\n")
+    assert (shown.exit_code, shown.output) == (0, "No mistakes in 1 route.\n")
 
 
 def test_every_mistake_is_shown_with_its_line(run: Run, write: Write) -> None:
@@ -38,6 +38,39 @@ def test_deploy_passes_a_safe_site(run: Run, write: Write) -> None:
     write("app.py", "from erlen import App\napp = App()\n")
     safe = run("check", "--deploy", SECRET_KEY="0123456789abcdefghijklmnopqrstuvwxyz", ALLOWED_HOSTS="example.com")
     assert (safe.exit_code, safe.output) == (0, "No mistakes in 0 routes.\n")
+
+
+def test_deploy_notes_what_wsgi_cannot_tell_apart(run: Run, write: Write) -> None:
+    write("app.py", "from erlen import App\napp = App()\napp.get('/')(lambda: '')\n")
+    safe = {"SECRET_KEY": "0123456789abcdefghijklmnopqrstuvwxyz", "ALLOWED_HOSTS": "example.com"}
+    proxied = run("check", "--deploy", TRUSTED_PROXIES="10.0.0.0/8", **safe)
+    assert proxied.exit_code == 0
+    assert proxied.output.startswith("Note: with `erlen run --door wsgi`")
+    assert "X_Forwarded_For" in proxied.output
+    cases = {"direct": {}, "forwarded": {"TRUSTED_PROXIES": "10.0.0.0/8", "PROXY_HEADER": "forwarded"}}
+    for name, more in cases.items():  # each in a module of its own, as an application is frozen once
+        write(f"{name}.py", "from erlen import App\napp = App()\n")
+        assert run("--app", f"{name}.py", "check", "--deploy", **safe, **more).output == "No mistakes in 0 routes.\n"
+
+
+def test_a_command_whose_parameters_cannot_be_read_is_told(run: Run, write: Write) -> None:
+    write(
+        "app.py",
+        """
+        from erlen import App
+
+        app = App()
+
+        @app.command
+        def load(prices: dict[str, int]) -> None:
+            pass
+        """,
+    )
+    for arguments in (("check",), ("load", "x")):
+        refused = run(*arguments)
+        assert (refused.exit_code, "the command load, app.py:6" in refused.output) == (1, True), refused.output
+    listed = run("--help")
+    assert (listed.exit_code, "Your application" in listed.output) == (0, False)
 
 
 def test_plugins_have_their_say(run: Run, write: Write) -> None:

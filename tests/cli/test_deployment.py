@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from erlen import App, ConfigurationError, Settings
-from erlen.cli.deployment import deployment_mistakes
+from erlen.app.door import Door
+from erlen.cli.deployment import deployment_mistakes, start_notes
 
 SAFE: dict[str, Any] = {"secret_key": "0123456789abcdefghijklmnopqrstuvwxyz", "allowed_hosts": ("example.com",)}
 
@@ -54,6 +55,23 @@ def test_a_weak_key_stops_production_and_is_found_in_debug_mode(name: str, value
     with pytest.raises(ConfigurationError, match="erlen secret"):
         settings_found(**{name: value})
     assert settings_found(debug=True, **{name: value}) == ["setting DEBUG", f"setting {name.upper()}"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "door", "told"),
+    [
+        ({}, "wsgi", []),
+        ({"secret_key": ""}, "rsgi", ["SECRET_KEY"]),
+        ({"secret_key": "", "debug": True}, "rsgi", ["debug mode is on"]),
+        ({"trusted_proxies": ("unix",)}, "wsgi", ["X_Forwarded_For"]),
+        ({"trusted_proxies": ("unix",)}, "asgi", []),
+        ({"trusted_proxies": ("unix",), "proxy_header": "forwarded"}, "wsgi", []),
+    ],
+)
+def test_whoever_starts_a_server_is_told_what_to_mind(changes: dict[str, Any], door: Door, told: list[str]) -> None:
+    notes = list(start_notes(Settings(**{**SAFE, **changes}), door))
+    assert len(notes) == len(told)
+    assert all(part in note for part, note in zip(told, notes, strict=True))
 
 
 def test_the_messages_do_not_show_the_key() -> None:

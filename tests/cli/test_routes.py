@@ -65,4 +65,10 @@ def test_for_programs(run: Run) -> None:
 def test_grep_and_sort(run: Run) -> None:
     assert [row["name"] for row in json.loads(run("routes", "--json", "--grep", "ABOUT").output)] == ["about"]
     assert [row["name"] for row in json.loads(run("routes", "--json", "--sort", "name").output)] == ["about", "home", "legacy", "shop.cart"]
-    assert run("routes", "--grep", "nothing").exit_code == 0
+    assert run("routes", "--grep", "nothing").output == "No route has 'nothing' in its path, name or handler.\n"
+    assert run("routes", "--json", "--grep", "nothing").output == "[]\n"
+
+
+def test_an_application_without_routes(run: Run, write: Write) -> None:
+    write("bare.py", "from erlen import App\napp = App()\n")
+    assert run("--app", "bare.py", "routes").output == "There are no routes yet.\n"

@@ -244,6 +244,62 @@ def test_closing_while_an_item_is_made_closes_after_it(pool: ThreadPool) -> None
     assert closed.wait(2)
 
 
+def test_closing_once_is_enough_when_an_abandoned_step_comes_after_it() -> None:
+    free = threading.Event()
+
+    class Items:
+        closed = 0
+        asked = 0
+
+        def __iter__(self) -> Iterator[int]:
+            return self
+
+        def __next__(self) -> int:
+            self.asked += 1
+            return 1
+
+        def close(self) -> None:
+            self.closed += 1
+
+    given = Items()
+
+    async def main() -> None:
+        pool = ThreadPool(1)
+        items = pool.iterate(given)
+        busy = pool.call(free.wait, 5)
+        step = asyncio.ensure_future(anext(items))
+        await asyncio.sleep(0)
+        step.cancel()
+        closing = asyncio.ensure_future(items.aclose())  # type: ignore[attr-defined]
+        await asyncio.sleep(0)
+        free.set()
+        await asyncio.gather(busy, closing)
+        pool.close()
+
+    asyncio.run(main())
+    assert (given.asked, given.closed) == (0, 1)
+
+
+def test_an_item_cannot_be_asked_for_while_another_is_made(pool: ThreadPool) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+
+    def slow() -> Iterator[int]:
+        begun.set()
+        go_on.wait(5)
+        yield 1
+
+    async def main() -> None:
+        items = pool.iterate(slow())
+        step = asyncio.ensure_future(anext(items))
+        await asyncio.to_thread(begun.wait, 5)
+        with pytest.raises(RuntimeError, match="still being made"):
+            await anext(items)
+        go_on.set()
+        assert await step == 1
+
+    asyncio.run(main())
+
+
 def test_an_error_of_an_iterable_arrives(pool: ThreadPool) -> None:
     def fail() -> Iterator[int]:
         yield 1

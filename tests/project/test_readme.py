@@ -47,7 +47,13 @@ def test_every_command_exists(command: str) -> None:
             program = Path(sys.executable).with_name("erlen")
             answer = subprocess.run([program, name, "--help"], capture_output=True, text=True, timeout=60, check=False)
             assert answer.returncode == 0, answer.stderr
-        case ["python3", "-m", "pip", "install", what]:
+        case ["cd", folder]:
+            assert folder == ".." or f"erlen new {folder}" in COMMANDS
+        case ["python3", "-m", "venv", folder]:
+            assert f". {folder}/bin/activate" in COMMANDS
+        case [".", script]:
+            assert script.endswith("/bin/activate")
+        case ["python3", "-m", "pip", "install", what, *_]:
             project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
             named = re.search(r"\[([\w,]+)\]", what)
             assert named

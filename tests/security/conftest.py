@@ -16,6 +16,7 @@ from erlen.security.cookie_session import CookieSessions
 from erlen.security.csrf import CsrfPolicy
 from erlen.security.headers import ProtectiveHeaders
 from erlen.security.proxies import Proxies
+from erlen.security.settings import SecuritySettings
 from erlen.security.signing import Signer
 
 Value = TypeVar("Value")
@@ -53,10 +54,10 @@ class Wire(Request):
     def mount_path(self) -> str:
         return ""
 
-    async def receive_all(self, limit: int) -> bytes:
+    async def receive_all(self, limits: Limits, length: int | None) -> bytes:
         return self.body_bytes
 
-    async def receive_chunks(self, limit: int) -> AsyncIterator[bytes]:
+    async def receive_chunks(self, limits: Limits, length: int | None) -> AsyncIterator[bytes]:
         yield self.body_bytes
 
 
@@ -66,9 +67,9 @@ class SmallSite:
     def __init__(self, proxies: Proxies | None = None, sessions: CookieSessions | None = None) -> None:
         self.limits = Limits()
         self.proxies = proxies or Proxies()
-        self.sessions = sessions or CookieSessions(Signer([KEY]))
+        self.sessions = sessions or CookieSessions(Signer([KEY]), SecuritySettings())
         self.csrf = CsrfPolicy(["https://trusted.example"])
-        self.headers = ProtectiveHeaders()
+        self.headers = ProtectiveHeaders(SecuritySettings())
 
     def client_address(self, request: Request) -> str:
         return self.proxies.client(request)

@@ -9,14 +9,15 @@ from hypothesis import strategies as st
 from erlen.errors import ConfigurationError
 from erlen.http.response import Response
 from erlen.security.cookie_session import CookieSessions, SessionTooLarge
+from erlen.security.settings import SecuritySettings
 from erlen.security.signing import Signer, random_key
 
 if TYPE_CHECKING:
     from tests.security.conftest import AssertLinear, Finish, MakeRequest
 
 KEY, OTHER_KEY = random_key(), random_key()
-SIGNED = CookieSessions(Signer([KEY]), encrypt=False)
-ENCRYPTED = CookieSessions(Signer([KEY]), encrypt=True)
+SIGNED = CookieSessions(Signer([KEY]), SecuritySettings(), encrypt=False)
+ENCRYPTED = CookieSessions(Signer([KEY]), SecuritySettings(), encrypt=True)
 BOTH = pytest.mark.parametrize("sessions", [SIGNED, ENCRYPTED], ids=["signed", "encrypted"])
 
 
@@ -38,6 +39,10 @@ def visit(make_request: MakeRequest, finish: Finish) -> Any:
         return finish(request, response or Response("page"))
 
     return visit
+
+
+def sessions_with(**settings: Any) -> CookieSessions:
+    return CookieSessions(Signer([KEY]), SecuritySettings(**settings))
 
 
 def cookie_of(response: Response) -> str:
@@ -197,24 +202,24 @@ def test_switching_encryption_signs_nobody_out(visit: Any) -> None:
 
 
 def test_auto_encrypts_where_it_can(visit: Any) -> None:
-    assert "." not in cookie_of(visit(CookieSessions(Signer([KEY])), write(user=1)))
+    assert "." not in cookie_of(visit(CookieSessions(Signer([KEY]), SecuritySettings()), write(user=1)))
 
 
 @pytest.mark.parametrize("encrypt", [True, False])
 def test_keys_rotate(visit: Any, encrypt: bool) -> None:
-    cookie = cookie_of(visit(CookieSessions(Signer([KEY]), encrypt=encrypt), write(user=1)))
+    cookie = cookie_of(visit(CookieSessions(Signer([KEY]), SecuritySettings(), encrypt=encrypt), write(user=1)))
     back: dict[str, Any] = {}
-    visit(CookieSessions(Signer([OTHER_KEY, KEY]), encrypt=encrypt), seen(back), cookie)
+    visit(CookieSessions(Signer([OTHER_KEY, KEY]), SecuritySettings(), encrypt=encrypt), seen(back), cookie)
     assert back == {"user": 1}
     back = {}
-    visit(CookieSessions(Signer([OTHER_KEY]), encrypt=encrypt), seen(back), cookie)
+    visit(CookieSessions(Signer([OTHER_KEY]), SecuritySettings(), encrypt=encrypt), seen(back), cookie)
     assert back == {}
 
 
 @pytest.mark.parametrize("encrypt", [True, False])
 def test_replay_ends_with_the_maximum_age(visit: Any, encrypt: bool) -> None:
     clock = Clock()
-    sessions = CookieSessions(Signer([KEY], clock=clock), max_age=3600, encrypt=encrypt)
+    sessions = CookieSessions(Signer([KEY], clock=clock), SecuritySettings(session_max_age=3600), encrypt=encrypt)
     cookie = cookie_of(visit(sessions, write(user=1)))
     clock.now += 3600
     back: dict[str, Any] = {}
@@ -228,7 +233,7 @@ def test_replay_ends_with_the_maximum_age(visit: Any, encrypt: bool) -> None:
 
 def test_a_session_in_use_is_renewed_at_half_of_its_age(visit: Any) -> None:
     clock = Clock()
-    sessions = CookieSessions(Signer([KEY], clock=clock), max_age=3600)
+    sessions = CookieSessions(Signer([KEY], clock=clock), SecuritySettings(session_max_age=3600))
     cookie = cookie_of(visit(sessions, write(user=1)))
     clock.now += 1800
     assert "set-cookie" not in visit(sessions, len, cookie).headers
@@ -254,7 +259,7 @@ def test_what_cannot_be_kept_names_the_value(visit: Any) -> None:
 
 def test_without_a_key_the_error_names_the_setting_and_the_command(make_request: MakeRequest) -> None:
     with pytest.raises(ConfigurationError, match="SECRET_KEY") as error:
-        _ = make_request(sessions=CookieSessions(None)).session
+        _ = make_request(sessions=CookieSessions(None, SecuritySettings())).session
     assert "erlen secret" in str(error.value)
 
 
@@ -268,7 +273,7 @@ def test_a_request_with_a_bearer_token_has_no_session_to_keep(make_request: Make
 
 
 def test_sharing_with_sub_domains(visit: Any) -> None:
-    sessions = CookieSessions(Signer([KEY]), domain="example.com", name="id", samesite="strict")
+    sessions = sessions_with(session_domain="example.com", session_cookie="id", session_samesite="strict")
     response = visit(sessions, write(user=1))
     assert response.headers["set-cookie"].startswith("__Secure-id=")
     assert "Domain=example.com" in response.headers["set-cookie"]
@@ -276,7 +281,7 @@ def test_sharing_with_sub_domains(visit: Any) -> None:
 
 
 def test_samesite_none_is_lax_without_tls(visit: Any) -> None:
-    sessions = CookieSessions(Signer([KEY]), samesite="none")
+    sessions = sessions_with(session_samesite="none")
     assert "SameSite=None" in visit(sessions, write(user=1)).headers["set-cookie"]
     assert "SameSite=Lax" in visit(sessions, write(user=1), scheme="http").headers["set-cookie"]
 
@@ -284,7 +289,7 @@ def test_samesite_none_is_lax_without_tls(visit: Any) -> None:
 def test_two_sites_with_different_cookie_names_do_not_share_sessions(visit: Any) -> None:
     cookie = cookie_of(visit(SIGNED, write(user=1)))
     back: dict[str, Any] = {}
-    visit(CookieSessions(Signer([KEY]), name="other"), seen(back), cookie.replace("__Host-session", "__Host-other"))
+    visit(sessions_with(session_cookie="other"), seen(back), cookie.replace("__Host-session", "__Host-other"))
     assert back == {}
 
 

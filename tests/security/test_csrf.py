@@ -12,6 +12,7 @@ from erlen.http.response import Response
 from erlen.security.cookie_session import CookieSessions
 from erlen.security.csrf import CsrfPolicy
 from erlen.security.proxies import Proxies
+from erlen.security.settings import SecuritySettings
 from erlen.security.signing import Signer
 
 if TYPE_CHECKING:
@@ -159,7 +160,7 @@ def test_what_is_no_origin_is_reported() -> None:
 
 # -- the token -------------------------------------------------------------------------------------------------------------------
 
-SESSIONS = CookieSessions(Signer(["k" * 30 + "eytoverifywith"]), encrypt=False)
+SESSIONS = CookieSessions(Signer(["k" * 30 + "eytoverifywith"]), SecuritySettings(), encrypt=False)
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from erlen.errors import ConfigurationError
 from erlen.http.headers import Headers
 from erlen.http.response import Response
 from erlen.security.headers import ProtectiveHeaders
+from erlen.security.settings import SecuritySettings
 
 if TYPE_CHECKING:
     from tests.security.conftest import Finish, MakeRequest
@@ -15,12 +16,16 @@ if TYPE_CHECKING:
 CSP = "content-security-policy"
 
 
+def protective(**settings: Any) -> ProtectiveHeaders:
+    return ProtectiveHeaders(SecuritySettings(**settings))
+
+
 def sent(headers: ProtectiveHeaders, *, secure: bool = True) -> dict[str, str]:
     return dict(headers.pairs(secure))
 
 
 def test_the_defaults() -> None:
-    assert sent(ProtectiveHeaders()) == {
+    assert sent(protective()) == {
         CSP: "default-src 'self'; base-uri 'self'; form-action 'self'; object-src 'none'; img-src 'self' data:; frame-ancestors 'none'",
         "x-frame-options": "DENY",
         "referrer-policy": "strict-origin-when-cross-origin",
@@ -31,13 +36,13 @@ def test_the_defaults() -> None:
 
 
 def test_hsts_is_sent_over_tls_only() -> None:
-    headers = ProtectiveHeaders()
+    headers = protective()
     assert "strict-transport-security" not in sent(headers, secure=False)
     assert sent(headers, secure=False).items() < sent(headers).items()
 
 
 def test_the_list_is_made_once() -> None:
-    headers = ProtectiveHeaders()
+    headers = protective()
     assert headers.pairs(True) is headers.pairs(True)
     assert headers.pairs(False) is headers.pairs(False)
 
@@ -52,28 +57,32 @@ def test_the_list_is_made_once() -> None:
     ],
 )
 def test_hsts(options: dict[str, Any], value: str | None) -> None:
-    assert sent(ProtectiveHeaders(**options)).get("strict-transport-security") == value
+    assert sent(protective(**options)).get("strict-transport-security") == value
 
 
 def test_everything_can_be_relaxed() -> None:
-    relaxed = ProtectiveHeaders(
+    relaxed = protective(
         content_security_policy="",
         frame_options="",
         referrer_policy="",
         cross_origin_opener_policy="",
-        nosniff=False,
+        content_type_nosniff=False,
         hsts_seconds=0,
     )
     assert relaxed.pairs(True) == []
 
 
+def test_debug_mode_sends_no_hsts() -> None:
+    assert "strict-transport-security" not in sent(protective(debug=True))
+
+
 def test_the_default_policy_follows_frame_options() -> None:
-    assert "frame-ancestors 'self'" in sent(ProtectiveHeaders(frame_options="SAMEORIGIN"))[CSP]
-    assert "frame-ancestors" not in sent(ProtectiveHeaders(frame_options=""))[CSP]
+    assert "frame-ancestors 'self'" in sent(protective(frame_options="SAMEORIGIN"))[CSP]
+    assert "frame-ancestors" not in sent(protective(frame_options=""))[CSP]
 
 
 def test_own_policies() -> None:
-    headers = ProtectiveHeaders(
+    headers = protective(
         content_security_policy="""
             default-src 'self' https://cdn.example;
             img-src * data:; upgrade-insecure-requests
@@ -82,7 +91,7 @@ def test_own_policies() -> None:
         permissions_policy='camera=(), fullscreen=(self "https://a.example")',
         referrer_policy="no-referrer, strict-origin",
     )
-    assert sent(headers) == sent(ProtectiveHeaders()) | {
+    assert sent(headers) == sent(protective()) | {
         CSP: "default-src 'self' https://cdn.example; img-src * data:; upgrade-insecure-requests",
         CSP + "-report-only": "default-src 'none'; report-uri /csp",
         "permissions-policy": 'camera=(), fullscreen=(self "https://a.example")',
@@ -111,7 +120,7 @@ def test_own_policies() -> None:
 def test_what_browsers_would_ignore_in_a_policy_is_reported(policy: str, message: str) -> None:
     for name in ("content_security_policy", "content_security_policy_report_only"):
         with pytest.raises(ConfigurationError) as error:
-            ProtectiveHeaders(**{name: policy})  # type: ignore[arg-type]
+            protective(**{name: policy})
         assert message in str(error.value)
         assert name.upper() in str(error.value)
 
@@ -125,12 +134,12 @@ def test_hashes_and_keywords_are_accepted() -> None:
         "https:",
         "*.example.com:8443",
     ]
-    assert " ".join(sources) in sent(ProtectiveHeaders(content_security_policy="script-src " + " ".join(sources)))[CSP]
+    assert " ".join(sources) in sent(protective(content_security_policy="script-src " + " ".join(sources)))[CSP]
 
 
 def test_all_mistakes_are_reported_together() -> None:
     with pytest.raises(ConfigurationError) as error:
-        ProtectiveHeaders(
+        protective(
             content_security_policy="nonsense-src",
             frame_options="ALLOW",
             referrer_policy="none",
@@ -149,7 +158,7 @@ def nonced(headers: ProtectiveHeaders, response: Response | None = None) -> Head
 
 
 def test_the_nonce_goes_into_scripts_and_styles_of_this_response_only() -> None:
-    headers = ProtectiveHeaders()
+    headers = protective()
     before = list(headers.pairs(True))
     policy = nonced(headers)[CSP]
     assert "script-src 'self' 'nonce-n0nce'" in policy
@@ -169,23 +178,23 @@ def test_the_nonce_goes_into_scripts_and_styles_of_this_response_only() -> None:
     ],
 )
 def test_where_the_nonce_goes(policy: str, expected: str) -> None:
-    assert nonced(ProtectiveHeaders(content_security_policy=policy))[CSP] == expected
-    assert nonced(ProtectiveHeaders(), Response("page", headers={CSP: policy}))[CSP] == expected
+    assert nonced(protective(content_security_policy=policy))[CSP] == expected
+    assert nonced(protective(), Response("page", headers={CSP: policy}))[CSP] == expected
 
 
 def test_the_nonce_and_a_response_that_sends_no_policy() -> None:
-    assert nonced(ProtectiveHeaders(), Response("page", headers={CSP: ""}))[CSP] == ""
-    assert CSP not in nonced(ProtectiveHeaders(content_security_policy=""))
+    assert nonced(protective(), Response("page", headers={CSP: ""}))[CSP] == ""
+    assert CSP not in nonced(protective(content_security_policy=""))
 
 
 def test_the_nonce_goes_into_the_reporting_policy_too() -> None:
-    headers = nonced(ProtectiveHeaders(content_security_policy_report_only="script-src 'self'"))
+    headers = nonced(protective(content_security_policy_report_only="script-src 'self'"))
     assert headers[CSP + "-report-only"] == "script-src 'self' 'nonce-n0nce'"
 
 
 def test_header_injection_by_a_nonce() -> None:
     with pytest.raises(ValueError, match="control"):
-        ProtectiveHeaders().apply_nonce(Response("page"), "x\r\nset-cookie: a=b")
+        protective().apply_nonce(Response("page"), "x\r\nset-cookie: a=b")
 
 
 def test_asking_for_the_nonce_puts_it_into_the_policy(make_request: MakeRequest, finish: Finish) -> None:

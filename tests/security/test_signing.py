@@ -168,7 +168,7 @@ def test_purposes_that_a_program_makes_up_do_not_grow_memory() -> None:
     signer = Signer([NEW])
     for number in range(500):
         signer.dumps(1, f"reset:{number}")
-    assert len(signer._engines) <= 128
+    assert signer._engine.cache_info().currsize <= 128
 
 
 def test_verifying_is_linear(assert_linear: AssertLinear) -> None:

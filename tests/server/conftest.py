@@ -99,7 +99,8 @@ def serve(app_folder: Path) -> Iterator[Callable[..., Served]]:
 
     def start(engine: str, *, wait: bool = True, **options: object) -> Served:
         log = app_folder / f"log{len(started)}"
-        code = f"from pathlib import *\nfrom erlen.server.{engine} import serve\nserve(None, **{options!r})"
+        imports = f"from pathlib import *\nfrom erlen.server.{engine} import serve\nfrom erlen.server.options import ServeOptions\n"
+        code = f"{imports}serve(ServeOptions(target=None, **{options!r}))"
         with log.open("wb") as output:
             process = subprocess.Popen(
                 [sys.executable, "-c", code],

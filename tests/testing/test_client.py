@@ -401,6 +401,10 @@ def test_keyboard_interrupt_while_waiting_cancels_the_request() -> None:
             raise
         return "never"
 
-    with Client(app, door="asgi") as client, pytest.raises(KeyboardInterrupt):
-        client.get("/")
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # shells start what runs in the background with it ignored
+    try:
+        with Client(app, door="asgi") as client, pytest.raises(KeyboardInterrupt):
+            client.get("/")
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert seen == ["cancelled"]

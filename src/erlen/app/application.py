@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 from collections.abc import AsyncGenerator, Callable, Generator, Mapping
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
+from erlen.app.flatten import included
 from erlen.app.plugin import Plugin
-from erlen.app.routes import Routes, SlashPolicy
+from erlen.app.routes import Routes, SlashPolicy, caller
 from erlen.app.settings import Settings
 from erlen.binding.dependency import Cleanup, is_generator_function
 from erlen.binding.marker import Dependency
@@ -32,7 +34,7 @@ class App(Routes):
     """An application; also a complete RSGI, ASGI 3 and WSGI application by itself.
 
     Args:
-        settings: defaults in code; the environment wins.
+        settings: defaults in code, or the class, whose fields may be without; the environment wins.
         slashes: what happens to a request with one slash too many or too few at its end: `redirect` (by default), `strict` (404)
             or `ignore`.
         dependencies: `Depends(…)` called before every handler.
@@ -42,15 +44,15 @@ class App(Routes):
 
     def __init__(
         self,
-        settings: Settings | None = None,
+        settings: Settings | type[Settings] | None = None,
         *,
         slashes: SlashPolicy = "redirect",
         dependencies: tuple[Any, ...] = (),
-        templates: str | Path | None = None,
+        templates: str | Path | Plugin | None = None,
         static: str | Path | None = None,
     ) -> None:
         super().__init__(slashes=slashes, dependencies=dependencies, templates=templates, static=static)
-        self.settings = settings if settings is not None else Settings()
+        self.settings: Settings | type[Settings] = Settings if settings is None else settings
         frame = sys._getframe(1)
         self.import_name: str = frame.f_globals.get("__name__", "__main__")
         self.file = frame.f_code.co_filename
@@ -71,18 +73,13 @@ class App(Routes):
 
     def use(self, plugin: AnyPlugin) -> AnyPlugin:
         """Add a battery or any other plugin, and return it."""
-        self._check_open()
-        frame = sys._getframe(1)
-        where = f"{frame.f_code.co_filename}:{frame.f_lineno}"
+        where, _ = caller()
         if isinstance(plugin, type):
             raise ConfigurationError(Mistake(f"{plugin.__qualname__} is a class", where, f"use an instance: `{plugin.__name__}(…)`"))
+        fix = "a plugin has `name`, `requires` and `setup`; middleware goes to `add_middleware`"
         if not isinstance(plugin, Plugin):
-            raise ConfigurationError(
-                Mistake(
-                    f"{plugin!r} is no plugin", where, "a plugin has `name`, `requires` and `setup`; middleware goes to `add_middleware`"
-                )
-            )
-        self.plugins.append((plugin, where))
+            raise ConfigurationError(Mistake(f"{plugin!r} is no plugin", where, fix))
+        self._append(self.plugins, (plugin, where))
         return plugin
 
     def provide(self, kind: type, provider: Any, *, scope: Literal["request", "app"] = "request", threaded: bool = True) -> None:
@@ -101,13 +98,12 @@ class App(Routes):
         self._check_open()
         self.made_once.pop(kind, None)
         if not callable(provider) or _is_instance(provider, kind):
-            self.providers.by_type[kind] = Dependency(lambda: provider, True, False)
+            self.providers.by_type[kind] = Dependency(lambda: provider, threaded=False)
         elif scope == "app":
-            frame = sys._getframe(1)
-            _check_made_once(kind, provider, f"{frame.f_code.co_filename}:{frame.f_lineno}")
-            self.made_once[kind] = Dependency(provider, True, threaded)
+            _check_made_once(kind, provider, caller()[0])
+            self.made_once[kind] = Dependency(provider, threaded=threaded)
         else:
-            self.providers.by_type[kind] = Dependency(provider, True, threaded)
+            self.providers.by_type[kind] = Dependency(provider, threaded=threaded)
 
     def encoder(self, kind: type) -> Callable[[AnyHandler], AnyHandler]:
         """Let handlers return `kind`: the decorated function makes a response of it, or anything else that can be answered."""
@@ -126,22 +122,16 @@ class App(Routes):
 
     def lifespan(self, function: AnyHandler) -> AnyHandler:
         """Run a generator function, `def` or `async def`, around the life of each worker: start, `yield`, stop."""
-        self._check_open()
-        self.steps.append(function)
-        return function
+        return self._append(self.steps, function)
 
     def on_startup(self, function: AnyHandler) -> AnyHandler:
         """Call a function, `def` or `async def`, when a worker starts."""
-        self._check_open()
-
-        self.steps.append((function, None))
+        self._append(self.steps, (function, None))
         return function
 
     def on_shutdown(self, function: AnyHandler) -> AnyHandler:
         """Call a function, `def` or `async def`, when a worker stops; the last added is called first."""
-        self._check_open()
-
-        self.steps.append((None, function))
+        self._append(self.steps, (None, function))
         return function
 
     # -- what it becomes ------------------------------------------------------------------------------------------------------
@@ -159,6 +149,16 @@ class App(Routes):
 
         return freeze(self, overrides or {})
 
+    def read_settings(self, overrides: Mapping[str, Any] | None = None) -> tuple[Settings, dict[str, str]]:
+        """Return the settings in force, and where each comes from.
+
+        Raises:
+            ConfigurationError: listing every value that is missing, unknown or does not fit.
+        """
+        from erlen.app.sources import read_settings
+
+        return read_settings(self.settings, overrides=overrides, folder=os.path.dirname(self.file))
+
     @property
     def site(self) -> Site:
         """The frozen application, made on first use; registering afterwards raises."""
@@ -166,7 +166,8 @@ class App(Routes):
             with self._freezing:  # two first requests in two threads of a WSGI server must not start two sites
                 if self._site is None:
                     site = self.freeze()
-                    self._close(f"{self!r} is frozen")
+                    for routes in included(self):
+                        routes._closed = routes._closed or f"{self!r} is frozen"
                     # PERF: servers look this up once; what they find is the door's own method.
                     vars(self)["__rsgi__"] = site.rsgi.__rsgi__
                     self._site = site
@@ -174,7 +175,7 @@ class App(Routes):
 
     def lifespan_steps(self, site: Site) -> list[tuple[Callable[[], Any] | None, Callable[[], Any] | None]]:
         """Return the pairs of start and stop functions of this application, for one site."""
-        return [step if isinstance(step, tuple) else _steps(step, site) for step in self.steps]
+        return [step if isinstance(step, tuple) else _start_and_stop(step, site) for step in self.steps]
 
     @property
     def lifespans(self) -> list[Callable[..., Any]]:
@@ -203,18 +204,8 @@ class App(Routes):
     def __repr__(self) -> str:
         return f"<App {self.import_name}>"
 
-    def _close(self, reason: str) -> None:
-        self._closed = reason
-        stack: list[Routes] = [self]
-        while stack:
-            for record in stack.pop().records:
-                blueprint = getattr(record, "blueprint", None)
-                if blueprint is not None and not blueprint._closed:
-                    blueprint._closed = reason
-                    stack.append(blueprint)
 
-
-def _steps(function: Callable[..., Any], site: Site) -> tuple[Callable[[], Any], Callable[[], Any]]:
+def _start_and_stop(function: Callable[..., Any], site: Site) -> tuple[Callable[[], Any], Callable[[], Any]]:
     import inspect
 
     opened = Cleanup()

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, TypeAlias
 
 from msgspec import Struct
 
+from erlen.app.crossing import Crossing
 from erlen.app.flatten import Flat
-from erlen.app.layers import Chain, Crossing, add_hooks, add_middleware
+from erlen.app.layers import Chain, add_hooks, add_middleware
 from erlen.app.pipeline import BoundRoute, Methods, Pipeline
 from erlen.app.problems import Problems
 from erlen.app.routes import Hooks, MountRecord, Policy, RouteRecord
 from erlen.app.site import Site
 from erlen.binding.dependency import colour_of
-from erlen.binding.endpoint import Endpoint, EndpointOptions
+from erlen.binding.endpoint import Call, Endpoint, EndpointOptions
 from erlen.errors import HTTPError
 from erlen.http.request import Request
 from erlen.http.response import Response
@@ -26,9 +27,7 @@ from erlen.types import Colour
 if TYPE_CHECKING:
     from erlen.doors.mount import MountedLifespan
 
-__all__ = ["Checked", "CheckedMount", "CheckedRoute", "compile_pipeline", "interface_of"]
-
-Call: TypeAlias = Callable[[Request], Coroutine[Any, Any, Response]]
+__all__ = ["Checked", "CheckedMount", "CheckedRoute", "Compiler"]
 
 
 class CheckedRoute(Struct, frozen=True, eq=False):
@@ -41,11 +40,6 @@ class CheckedRoute(Struct, frozen=True, eq=False):
     options: EndpointOptions
     endpoint: Endpoint
 
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The names of its parameters, the host's first."""
-        return self.options.param_names
-
 
 class CheckedMount(Struct, frozen=True, eq=False):
     """A mounted application that can be compiled."""
@@ -55,38 +49,31 @@ class CheckedMount(Struct, frozen=True, eq=False):
     pattern: Pattern
     host: HostPattern | None
     lifespan: MountedLifespan | None
+    """An ASGI application's; a WSGI application has none."""
 
 
 Checked: TypeAlias = CheckedRoute | CheckedMount
 
 
-def compile_pipeline(
-    checked: Sequence[Checked], site: Site, crossing: Crossing, scopes: tuple[Hooks, ...], converters: Converters
-) -> tuple[Pipeline, list[Chain]]:
-    """Compile a pipeline of the crossing's colour; also return the chain of each route.
+class Compiler:
+    """Compiles a pipeline of one colour; `hops` says for each route how often a request to it changes its colour.
 
     Args:
         checked: the routes.
         site: whose protections and limits count.
-        crossing: the ways between the colours, for this colour.
+        colour: the pipeline's.
         scopes: the application's own middleware, hooks and error handlers.
-        converters: for the paths below mounts.
     """
-    compiler = _Compiler(site, crossing, scopes, converters)
-    chains = [compiler.add(one) for one in checked]
-    compiler.pipeline.freeze()
-    return compiler.pipeline, chains
 
-
-class _Compiler:
-    def __init__(self, site: Site, crossing: Crossing, scopes: tuple[Hooks, ...], converters: Converters) -> None:
+    def __init__(self, checked: Sequence[Checked], site: Site, colour: Colour, scopes: tuple[Hooks, ...]) -> None:
         self.site = site
-        self.crossing = crossing
-        self.converters = converters
-        self.problems = Problems(site.settings.debug, crossing, site.failure_observers)
+        self.crossing = Crossing(site, colour)
+        self.problems = Problems(site, self.crossing)
         self.scopes = scopes
-        self.on_error = self.problems.within(scopes).responder(crossing.colour)
-        self.pipeline = Pipeline(site, wrap=self.wrap, on_error=self.on_error, problems=self.problems)
+        on_error = self.problems.within(scopes).responder(colour)
+        self.pipeline = Pipeline(site, wrap=self.wrap, on_error=on_error, problems=self.problems)
+        self.hops = [self.add(one).hops for one in checked]
+        self.pipeline.freeze()
 
     def add(self, one: Checked) -> Chain:
         """Compile a route and put it into the pipeline's router."""
@@ -99,7 +86,7 @@ class _Compiler:
         errors = self.problems.within(_nearest_first(scopes))
         # `threaded=False` spares the loop's hop; on the WSGI door a `def` is in a thread anyway.
         colour = colour_of(record.handler, threaded=options.threaded or self.crossing.colour == "thread")
-        guarded = bool(options.middleware) or any(scope.is_around for scope in scopes)
+        guarded = bool(options.middleware) or any(scope.functions for scope in scopes)
         call = one.endpoint.write(colour, thread_call=self.crossing.call_in_thread, on_error=errors.responder(colour) if guarded else None)
         chain = Chain(call, colour, self.crossing, errors, one.endpoint.preload)
         if options.timeout is not None:
@@ -109,17 +96,9 @@ class _Compiler:
         for middleware in reversed(options.middleware):
             chain = add_middleware(chain, middleware)
         final = self.final(_in_scopes(chain, scopes))
-        bound = BoundRoute(
-            one.flat.name,
-            one.flat.path,
-            one.names,
-            one.options.limits,
-            self.site.settings.csrf_protection and options.csrf,
-            final.call,
-            errors.responder(self.crossing.colour),
-            one.flat.slashes,
-            scopes,
-        )
+        flat, csrf, on_error = one.flat, self.site.settings.csrf_protection and options.csrf, errors.responder(self.crossing.colour)
+        names, limits = one.options.param_names, one.options.limits
+        bound = BoundRoute(flat.name, flat.path, names, limits, csrf, final.call, on_error, flat.slashes, scopes)
         methods = router.endpoints(one.pattern)
         for method in record.methods:
             methods[method] = bound
@@ -132,14 +111,14 @@ class _Compiler:
 
         prefix, scopes = one.flat.path.rstrip("/"), one.flat.around.scopes
         errors = self.problems.within(_nearest_first(scopes))
-        if interface_of(one.record) == "asgi":
+        if one.lifespan is not None:
             chain = Chain(asgi_endpoint(one.record.application, prefix, one.lifespan), "loop", self.crossing, errors)
         else:
             chain = Chain(wsgi_endpoint(one.record.application, prefix), "thread", self.crossing, errors, "body")
         final = self.final(_in_scopes(chain, scopes))
         on_error = errors.responder(self.crossing.colour)
         for path in {prefix or "/", f"{prefix}/", f"{prefix}/{{rest:path}}"}:
-            pattern = Pattern.parse(path).resolve({}, self.converters)
+            pattern = Pattern.parse(path).resolve({}, Converters())
             names = (*(() if one.host is None else one.host.names), *pattern.names)
             router.endpoints(pattern).any = BoundRoute(
                 one.flat.name, one.flat.path, names, self.site.limits, False, final.call, on_error, "strict", scopes
@@ -174,21 +153,6 @@ class _Compiler:
         return chain.on_loop() if self.crossing.colour == "loop" else chain.in_thread()
 
 
-def interface_of(record: MountRecord) -> str:
-    """Tell an ASGI application from a WSGI one: as said, by its coroutine function, or by the number of its parameters."""
-    if record.interface is not None:
-        return record.interface
-    import inspect
-
-    application = record.application
-    if inspect.iscoroutinefunction(application) or inspect.iscoroutinefunction(getattr(application, "__call__", None)):  # noqa: B004
-        return "asgi"
-    try:
-        return "asgi" if len(inspect.signature(application).parameters) == 3 else "wsgi"
-    except (TypeError, ValueError):
-        return "wsgi"
-
-
 def _nearest_first(scopes: Sequence[Hooks]) -> tuple[Hooks, ...]:
     """Order scopes by whose error handlers win: the innermost blueprint's, …, the application's, those that plugins added."""
     return (*reversed(scopes[2:]), *scopes[:2])
@@ -221,11 +185,8 @@ def _with_timeout(chain: Chain, seconds: float) -> Chain:
     return Chain(timed, chain.colour, chain.crossing, chain.errors, chain.preload, chain.hops)
 
 
-class _Deprecated:
+class _Deprecated(Policy):
     """Marks responses of deprecated routes (RFC 9745)."""
-
-    def before(self, request: Request) -> Response | None:
-        return None
 
     def after(self, request: Request, response: Response) -> Response:
         response.headers["deprecation"] = "@0"

@@ -9,7 +9,7 @@ from msgspec import Struct
 from erlen.app.site import RouteInfo, Site
 from erlen.binding.dependency import colour_of
 from erlen.binding.parameter import describe
-from erlen.errors import ConfigurationError, Mistake
+from erlen.errors import Mistake, raise_all
 from erlen.http.response import StreamResponse
 
 __all__ = ["Door", "DoorChoice", "choose_door"]
@@ -33,9 +33,7 @@ def choose_door(site: Site, wanted: Door | None = None) -> DoorChoice:
         ConfigurationError: if `wsgi` is wanted and something needs the event loop.
     """
     if wanted == "wsgi":
-        mistakes = needs_loop(site)
-        if mistakes:
-            raise ConfigurationError(mistakes)
+        raise_all(needs_loop(site))
     if wanted is not None:
         return DoorChoice(wanted, "as told")
     streaming = [route for route in site.routes if _streams(route)]
@@ -51,29 +49,19 @@ def needs_loop(site: Site) -> list[Mistake]:
     found = []
     for route in site.routes:
         if route.is_mount and route.colour == "loop":
-            found.append(
-                Mistake(f"the WSGI door cannot serve {route.name}: it is an ASGI application", route.where, "serve on another door")
-            )
+            found.append((route.name, "is an ASGI application", route.where))
         elif not route.is_mount and colour_of(route.handler) == "loop":
-            found.append(
-                Mistake(
-                    f"the WSGI door cannot serve {route.name}: it is `async def`", route.where, "make it `def`, or serve on another door"
-                )
-            )
+            found.append((route.name, "is `async def`", route.where))
         elif route.streams:
-            found.append(
-                Mistake(
-                    f"the WSGI door cannot serve {route.name}: it streams, and would keep a thread", route.where, "serve on another door"
-                )
-            )
+            found.append((route.name, "streams, and would keep a thread", route.where))
     for function, where in site.around:
         if colour_of(function) == "loop" and not hasattr(function, "before"):
-            found.append(
-                Mistake(
-                    f"the WSGI door cannot serve {describe(function)}: it is `async def`", where, "make it `def`, or serve on another door"
-                )
-            )
-    return found
+            found.append((describe(function), "is `async def`", where))
+    fixes = {"is `async def`": "make it `def`, or serve on another door"}
+    return [
+        Mistake(f"the WSGI door cannot serve {name}: it {what}", where, fixes.get(what, "serve on another door"))
+        for name, what, where in found
+    ]
 
 
 def _streams(route: RouteInfo) -> bool:

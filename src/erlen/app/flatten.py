@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,9 +9,10 @@ import msgspec
 from msgspec import Struct
 
 from erlen.app.routes import Hooks, IncludeRecord, MountRecord, RouteRecord, Routes, SlashPolicy
+from erlen.binding.parameter import short
 from erlen.errors import Mistake
 
-__all__ = ["Around", "Flat", "flatten", "included", "short"]
+__all__ = ["Around", "Flat", "flatten", "included"]
 
 
 class Around(Struct, frozen=True, eq=False):
@@ -86,12 +86,3 @@ def join(*parts: str) -> str:
         slash = "/" if part and not part.startswith("/") else ""
         joined = joined.rstrip("/") + slash + part
     return joined
-
-
-def short(where: str) -> str:
-    """Return a location relative to the current folder, where it is below that."""
-    try:
-        shown = os.path.relpath(where)
-    except ValueError:
-        return where
-    return where if shown.startswith("..") else shown

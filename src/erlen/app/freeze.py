@@ -7,26 +7,27 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from erlen.app.compile import Checked, CheckedMount, CheckedRoute, compile_pipeline, interface_of
-from erlen.app.flatten import Around, Flat, flatten, included, short
-from erlen.app.layers import Chain
-from erlen.app.plugin import Setup, order_plugins
+from erlen.app.compile import Checked, CheckedMount, CheckedRoute, Compiler
+from erlen.app.flatten import Around, Flat, flatten, included
+from erlen.app.plugin import Setup, order_plugins, plugins_of
 from erlen.app.protections import Protections, protect
 from erlen.app.routes import MountRecord, RouteRecord, Routes
-from erlen.app.settings import Settings, resolve_settings
-from erlen.app.site import Crossings, LoopCrossing, RouteInfo, Site, ThreadCrossing
+from erlen.app.settings import Settings
+from erlen.app.site import RouteInfo, Site
 from erlen.binding.dependency import colour_of
 from erlen.binding.endpoint import EndpointOptions, build_endpoint
 from erlen.binding.marker import Dependency
-from erlen.binding.parameter import describe, location_of
-from erlen.errors import ConfigurationError, Mistake
+from erlen.binding.parameter import describe, location_of, short
+from erlen.errors import ConfigurationError, Mistake, raise_all
 from erlen.routing.pattern import HostPattern, Pattern
 from erlen.routing.reverse import URLMap
 from erlen.routing.tree import shape
 from erlen.security.signing import Signer
+from erlen.types import Colour
 
 if TYPE_CHECKING:
     from erlen.app.application import App
+    from erlen.doors.mount import MountedLifespan
 
 __all__ = ["freeze"]
 
@@ -41,7 +42,7 @@ def freeze(app: App, overrides: Mapping[Any, Any]) -> Site:
     Raises:
         ConfigurationError: with every mistake found.
     """
-    settings = resolve_settings(app.settings, overrides={key: value for key, value in overrides.items() if isinstance(key, str)})
+    settings, _ = app.read_settings({key: value for key, value in overrides.items() if isinstance(key, str)})
     return _Freezer(app, settings, {key: value for key, value in overrides.items() if not isinstance(key, str)}).freeze()
 
 
@@ -52,7 +53,6 @@ class _Freezer:
         self.mistakes: list[Mistake] = []
         self.protections: Protections = protect(settings, app.file, self.mistakes)
         self.converters = app.converters.copy()
-        self.crossings = Crossings(settings.threads)
         self.replaced: dict[Any, Callable[..., Any]] = {
             key: value if callable(value) else _constant(value) for key, value in overrides.items()
         }
@@ -70,9 +70,9 @@ class _Freezer:
             from erlen.app.policies import HttpsRedirect
 
             self.extra.add_middleware(HttpsRedirect())
-        self.plugins, found = order_plugins([(plugin, short(where)) for plugin, where in app.plugins])
+        self.plugins, found = order_plugins([(plugin, short(where)) for plugin, where in plugins_of(app, settings)])
         self.mistakes += found
-        self.setup = Setup(self.extra, settings, self.providers, {plugin.name: plugin for plugin in self.plugins})
+        self.setup = Setup(app, self.extra, settings, self.providers, {plugin.name: plugin for plugin in self.plugins})
 
     def freeze(self) -> Site:
         for plugin in self.plugins:
@@ -86,13 +86,12 @@ class _Freezer:
         checked = [one for flat in flats if (one := self.check(flat)) is not None]
         urls = self.name(checked)
         self.find_duplicates(checked)
-        if self.mistakes:
-            raise ConfigurationError(dict.fromkeys(self.mistakes))
-        site = Site(self.settings, self.protections, self.crossings, urls, {plugin.name: plugin for plugin in self.plugins})
+        raise_all(dict.fromkeys(self.mistakes))
+        site = Site(self.settings, self.protections, urls, {plugin.name: plugin for plugin in self.plugins})
         self.furnish(site, flats, checked)
-        loop, chains = compile_pipeline(checked, site, LoopCrossing(self.crossings), scopes, self.converters)
-        site.open(loop, lambda: compile_pipeline(checked, site, ThreadCrossing(self.crossings), scopes, self.converters)[0])
-        site.routes = [_route_info(one, chain) for one, chain in zip(checked, chains, strict=True)]
+        compiler = Compiler(checked, site, "loop", scopes)
+        site.open(compiler.pipeline, lambda: Compiler(checked, site, "thread", scopes).pipeline)
+        site.routes = [_route_info(one, hops) for one, hops in zip(checked, compiler.hops, strict=True)]
         return site
 
     def check(self, flat: Flat) -> Checked | None:
@@ -158,7 +157,10 @@ class _Freezer:
         for one in checked:
             other = known.setdefault(one.flat.name, one)
             if other is one:
-                urls.add(one.flat.name, one.pattern, one.host)
+                try:
+                    urls.add(one.flat.name, one.pattern, one.host)
+                except ValueError as error:
+                    self.mistakes.append(Mistake(f"route {error}", one.flat.where))
             elif other.flat.path != one.flat.path and _handler(other) is not _handler(one):
                 places = f"{other.flat.where} and {one.flat.where}"
                 self.mistakes.append(Mistake(f"two routes are named {one.flat.name!r}", places, 'give one another name: name="…"'))
@@ -186,43 +188,50 @@ class _Freezer:
         ]
         site.extensions = setup.extensions
         site.checks = setup.checks
+        site.fallbacks = setup.fallbacks
+        site.error_pages = setup.error_pages
         everywhere = dict.fromkeys([*included(self.app), *included(self.extra)])
         site.commands = [command for routes in everywhere for command in routes.commands]
         functions = [function for routes in everywhere for function in routes.hooks.functions]
         functions += [function for routes in everywhere for function in routes.hooks.errors.values()]
         functions += [function for one in checked if isinstance(one, CheckedRoute) for function in one.record.options.middleware]
         functions += [*self.app.lifespans, *setup.startup, *setup.shutdown]
-        site.around = [(function, short(location_of(function))) for function in functions]
+        site.around = [(function, location_of(function)) for function in functions]
         prefixes = {id(flat.around.scopes[-1]): flat.around.names for flat in flats}
         site.url_defaults = [
             (prefixes.get(id(routes.hooks), ""), function) for routes in everywhere for function in routes.hooks.url_defaults
         ]
 
 
-def _lifespan(record: MountRecord) -> Any:
-    if interface_of(record) != "asgi":
+def _lifespan(record: MountRecord) -> MountedLifespan | None:
+    if not _is_asgi(record):
         return None
     from erlen.doors.mount import MountedLifespan
 
     return MountedLifespan(record.application)
 
 
-def _route_info(one: Checked, chain: Chain) -> RouteInfo:
+def _is_asgi(record: MountRecord) -> bool:
+    """Tell an ASGI application from a WSGI one: as said, by its coroutine function, or by the number of its parameters."""
+    if record.interface is not None:
+        return record.interface == "asgi"
+    import inspect
+
+    application = record.application
+    if inspect.iscoroutinefunction(application) or inspect.iscoroutinefunction(getattr(application, "__call__", None)):  # noqa: B004
+        return True
+    try:
+        return len(inspect.signature(application).parameters) == 3
+    except (TypeError, ValueError):
+        return False
+
+
+def _route_info(one: Checked, hops: int) -> RouteInfo:
     flat = one.flat
-    middleware = [describe(function) for scope in flat.around.scopes for function in scope.middleware]
+    around = tuple(describe(function) for scope in flat.around.scopes for function in scope.middleware)
     if isinstance(one, CheckedMount):
-        return RouteInfo(
-            flat.name,
-            flat.path,
-            ("*",),
-            flat.host,
-            one.record.application,
-            "loop" if interface_of(one.record) == "asgi" else "thread",
-            chain.hops,
-            tuple(middleware),
-            flat.where,
-            is_mount=True,
-        )
+        colour: Colour = "thread" if one.lifespan is None else "loop"
+        return RouteInfo(flat.name, flat.path, ("*",), flat.host, one.record.application, colour, hops, around, flat.where, is_mount=True)
     options = one.record.options
     return RouteInfo(
         name=flat.name,
@@ -231,8 +240,8 @@ def _route_info(one: Checked, chain: Chain) -> RouteInfo:
         host=flat.host,
         handler=one.record.handler,
         colour=one.options.colour,
-        hops=chain.hops,
-        middleware=(*middleware, *(describe(function) for function in options.middleware)),
+        hops=hops,
+        middleware=(*around, *(describe(function) for function in options.middleware)),
         where=flat.where,
         deprecated=options.deprecated,
         parameters=one.endpoint.parameters,

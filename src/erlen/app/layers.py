@@ -6,14 +6,15 @@ in front of thread-coloured code shares its one hop; where the colours change, a
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
-from typing import Any, Protocol, TypeAlias
 
 from msgspec import Struct
 
+from erlen.app.crossing import Crossing
+from erlen.app.problems import Problems
 from erlen.app.routes import Hooks, Middleware, Policy
 from erlen.binding.dependency import colour_of
+from erlen.binding.endpoint import Call
 from erlen.binding.parameter import describe
 from erlen.binding.result import to_response
 from erlen.drive import drive
@@ -22,41 +23,7 @@ from erlen.http.request import Request
 from erlen.http.response import Response
 from erlen.types import Colour
 
-__all__ = ["Chain", "Crossing", "add_hooks", "add_middleware"]
-
-Call: TypeAlias = Callable[[Request], Coroutine[Any, Any, Response]]
-OnError: TypeAlias = Callable[[Request, Exception], Coroutine[Any, Any, Response]]
-
-
-class Crossing(Protocol):
-    """The ways between the colours that the site offers to the pipeline of one colour."""
-
-    @property
-    def colour(self) -> Colour: ...
-
-    def to_thread(self, call: Call, request: Request) -> Awaitable[Response]:
-        """Run thread-coloured code from the loop."""
-        ...
-
-    def call_in_thread(self, function: Callable[..., Any], *args: Any) -> Awaitable[Any]:
-        """Call a plain function from the loop."""
-        ...
-
-    def to_loop(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
-        """Wait in a thread for loop-coloured code."""
-        ...
-
-
-class Errors(Protocol):
-    """What answers the errors of a route."""
-
-    def responder(self, colour: Colour) -> OnError:
-        """Return the coroutine function that answers them in code of one colour."""
-        ...
-
-    def report(self, request: Request, error: Exception) -> None:
-        """Log an error that no longer changes the response."""
-        ...
+__all__ = ["Chain", "add_hooks", "add_middleware"]
 
 
 class Chain(Struct, frozen=True, eq=False):
@@ -65,7 +32,7 @@ class Chain(Struct, frozen=True, eq=False):
     call: Call
     colour: Colour
     crossing: Crossing
-    errors: Errors
+    errors: Problems
     preload: str | None = None
     """What a hop must read from the request first, since a thread cannot wait for it."""
     hops: int = 0
@@ -76,15 +43,10 @@ class Chain(Struct, frozen=True, eq=False):
             return self
         inner, to_thread, preload = self.call, self.crossing.to_thread, self.preload
 
-        if preload is None:
-
-            async def hop(request: Request) -> Response:
-                return await to_thread(inner, request)
-        else:
-
-            async def hop(request: Request) -> Response:
+        async def hop(request: Request) -> Response:
+            if preload is not None:
                 await _read_ahead(request, preload)
-                return await to_thread(inner, request)
+            return await to_thread(inner, request)
 
         return Chain(hop, "loop", self.crossing, self.errors, preload, self.hops + 1)
 
@@ -162,22 +124,10 @@ def add_hooks(chain: Chain, hooks: Hooks) -> Chain:
         return chain
     if chain.colour == "thread" and any(colour_of(function) == "loop" for function in functions):
         chain = chain.on_loop()
-    call = chain.crossing.call_in_thread
-
-    def prepared(function: Callable[..., Any]) -> Callable[..., Awaitable[Any]]:
-        if colour_of(function) == "loop":
-            return function
-        if chain.colour == "loop":
-            return lambda *args: call(function, *args)
-
-        async def here(*args: Any) -> Any:
-            return function(*args)
-
-        return here
-
-    before = [prepared(function) for function in hooks.before]
-    after = [prepared(function) for function in reversed(hooks.after)]
-    teardown = [prepared(function) for function in reversed(hooks.teardown)]
+    prepared = chain.crossing.coroutine_function
+    before = [prepared(function, chain.colour) for function in hooks.before]
+    after = [prepared(function, chain.colour) for function in reversed(hooks.after)]
+    teardown = [prepared(function, chain.colour) for function in reversed(hooks.teardown)]
     inner = chain.call
     on_error = chain.errors.responder(chain.colour)
 

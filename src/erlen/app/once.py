@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
+from weakref import WeakKeyDictionary
 
 from erlen.binding.dependency import colour_of
-
-if TYPE_CHECKING:
-    from asyncio import AbstractEventLoop, Lock
 
 __all__ = ["once"]
 
@@ -21,11 +19,14 @@ def once(provider: Callable[[], Any]) -> Callable[[], Any]:
     """
     made: list[Any] = []
     if colour_of(provider) == "loop":
-        lock_of = _LoopLock()
+        # One for the tasks of each loop: a site that is served again has another.
+        locks: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()
 
         async def wait_for() -> Any:
             if not made:
-                async with lock_of():
+                from asyncio import Lock, get_running_loop
+
+                async with locks.setdefault(get_running_loop(), Lock()):
                     if not made:
                         made.append(await provider())
             return made[0]
@@ -41,19 +42,3 @@ def once(provider: Callable[[], Any]) -> Callable[[], Any]:
         return made[0]
 
     return get
-
-
-class _LoopLock:
-    """A lock for the tasks of the running loop; a site that is served again has another loop."""
-
-    def __init__(self) -> None:
-        self._loop: AbstractEventLoop | None = None
-        self._lock: Lock
-
-    def __call__(self) -> Lock:
-        from asyncio import Lock, get_running_loop
-
-        loop = get_running_loop()
-        if self._loop is not loop:
-            self._loop, self._lock = loop, Lock()
-        return self._lock

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from msgspec import Struct
 
-from erlen.app.routes import Policy
+from erlen.app.routes import Policy, SlashPolicy
+from erlen.binding.endpoint import Call, OnError
+from erlen.binding.parameter import SAFE
 from erlen.errors import HTTPError, MethodNotAllowed, NotFound
 from erlen.http.limits import Limits
 from erlen.http.request import Request, active_request
@@ -25,8 +27,6 @@ if TYPE_CHECKING:
 
 __all__ = ["BoundRoute", "Methods", "Pipeline", "Wrap"]
 
-Call: TypeAlias = Callable[[Request], Coroutine[Any, Any, Response]]
-OnError: TypeAlias = Callable[[Request, Exception], Coroutine[Any, Any, Response]]
 Wrap: TypeAlias = "Callable[[Call, Sequence[Hooks]], Call]"
 """Puts the application's middleware around a call; the errors of both are answered by the handlers of these scopes."""
 
@@ -42,7 +42,7 @@ class BoundRoute(Struct, frozen=True, eq=False):
     """Whether unsafe requests are checked."""
     call: Call
     on_error: OnError
-    slashes: str = "redirect"
+    slashes: SlashPolicy = "redirect"
     scopes: Sequence[Any] = ()
     """Whose error handlers count: the application's, the plugins', then those of its blueprints."""
 
@@ -58,7 +58,7 @@ class Pipeline:
     """One compiled way for requests, on the loop or in a thread."""
 
     def __init__(self, site: Site, *, wrap: Wrap, on_error: OnError, problems: Problems) -> None:
-        self.router: Router[Methods] = Router(self._new_methods)
+        self.router: Router[Methods] = Router(Methods)
         self.host_routers: list[tuple[HostPattern, Router[Methods]]] = []
         # PERF: with routes of their own host the host is looked at first; without, a path needs one look-up or one match.
         self.static: Mapping[str, Methods] = self.router.static
@@ -74,7 +74,8 @@ class Pipeline:
         self.limits = site.limits
         self.allow_nonce = site.allow_nonce
         self.compresses = site.settings.compression
-        self.not_found = self._answering(_raise_not_found)
+        self.fallbacks = site.fallbacks
+        self.not_found = self._answering(self._fall_back)
         self.slash_redirect = self._answering(_redirect_slash)
         self._refusals: dict[tuple[str, frozenset[str]], BoundRoute] = {}
         """By path template and allowed methods: made when first asked for."""
@@ -86,7 +87,7 @@ class Pipeline:
         for pattern, router in self.host_routers:
             if pattern.template == host.template:
                 return router
-        self.host_routers.append((host, Router(self._new_methods)))
+        self.host_routers.append((host, Router(Methods)))
         return self.host_routers[-1][1]
 
     def freeze(self) -> None:
@@ -150,11 +151,20 @@ class Pipeline:
     def _find_elsewhere(self, request: Request) -> Methods:
         """Look among the routes of this host, and for a path with one slash more or less."""
         for router, values in self._routers(request):
-            found = self._match(router, request)
-            if found is not None:
-                if found is not self.slash_redirect:
-                    request.params = (*values, *request.params)
-                return found
+            found = router.match(request.path)
+            if found is None:
+                other = router.alternative(request.path)
+                found = None if other is None else router.match(other)
+                if found is None:
+                    continue
+                slashes = (found[0].any or next(iter(found[0].values()))).slashes
+                if slashes == "redirect":
+                    return self.slash_redirect
+                if slashes == "strict":
+                    continue
+            methods, params = found
+            request.params = (*values, *params)
+            return methods
         return self.not_found
 
     def _routers(self, request: Request) -> Iterator[tuple[Router[Methods], tuple[object, ...]]]:
@@ -166,24 +176,6 @@ class Pipeline:
                 if values is not None:
                     yield router, values
         yield self.router, ()
-
-    def _match(self, router: Router[Methods], request: Request) -> Methods | None:
-        found = router.match(request.path)
-        if found is not None:
-            methods, request.params = found
-            return methods
-        other = router.alternative(request.path)
-        found = None if other is None else router.match(other)
-        if other is None or found is None:
-            return None
-        methods, params = found
-        route = methods.any or next(iter(methods.values()))
-        if route.slashes == "redirect":
-            return self.slash_redirect
-        if route.slashes == "ignore":
-            request.params = params
-            return methods
-        return None
 
     def _other_method(self, request: Request, methods: Methods) -> BoundRoute:
         """Answer a method that the preferred route of a path does not have: another route of the path may have it."""
@@ -204,14 +196,19 @@ class Pipeline:
             self._refusals[key] = BoundRoute(first.name, first.path, (), self.limits, False, call, first.on_error)
         return self._refusals[key]
 
+    async def _fall_back(self, request: Request) -> Response:
+        """Answer a path that no route has."""
+        for answer in self.fallbacks:
+            response = answer(request)
+            if response is not None:
+                return response
+        raise NotFound
+
     def _answering(self, call: Call) -> Methods:
         """Return methods of which each is answered by `call`, with the application's middleware around it."""
         methods = Methods()
         methods.any = BoundRoute("", "", (), self.limits, False, self.wrap(call, ()), self.on_error)
         return methods
-
-    def _new_methods(self) -> Methods:
-        return Methods()
 
     # -- check --------------------------------------------------------------------------------------------------------------
 
@@ -259,17 +256,12 @@ class Pipeline:
         return response
 
 
-SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 MINIMUM_SIZE = 1024
 """Of a body worth compressing, in bytes."""
 
 
 def _match_nothing(path: str) -> None:
     return None
-
-
-async def _raise_not_found(request: Request) -> Response:
-    raise NotFound
 
 
 def _refuse_method(allowed: set[str]) -> Call:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from erlen.app.routes import Policy
 from erlen.http.request import Request
 from erlen.http.response import RedirectResponse, Response
 from erlen.http.url import encode_path
@@ -9,7 +10,7 @@ from erlen.http.url import encode_path
 __all__ = ["ETags", "HttpsRedirect"]
 
 
-class HttpsRedirect:
+class HttpsRedirect(Policy):
     """Redirects plain HTTP to HTTPS (308), except on loopback names.
 
     Behind a proxy that ends TLS, `TRUSTED_PROXIES` must name it, or every request would look plain.
@@ -23,20 +24,12 @@ class HttpsRedirect:
         query = f"?{request.query_string}" if request.query_string else ""
         return RedirectResponse(f"https://{name}{encode_path(request.root_path + request.path)}{query}", 308)
 
-    def after(self, request: Request, response: Response) -> Response:
-        """Return the response as it is."""
-        return response
 
-
-class ETags:
+class ETags(Policy):
     """Gives bodies in memory an ETag made of their content, so that a client that has them gets 304 (RFC 9110, section 8.8.3).
 
     The handler still runs; what is saved is the way to the client.
     """
-
-    def before(self, request: Request) -> Response | None:
-        """Let every request through."""
-        return None
 
     def after(self, request: Request, response: Response) -> Response:
         """Add the ETag to a successful answer to GET that has none."""

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, TypeAlias
+from functools import cache
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from erlen.app.layers import Crossing, OnError
+from erlen.app.crossing import Crossing
 from erlen.app.routes import Hooks
-from erlen.binding.dependency import colour_of
+from erlen.binding.endpoint import OnError
 from erlen.binding.result import to_response
 from erlen.errors import Fault, HTTPError, InvalidRequest, reason_phrase
 from erlen.http.request import Request
 from erlen.http.response import HTML, Response, encode_json
 from erlen.types import Colour
+
+if TYPE_CHECKING:
+    from string import Template
+
+    from erlen.app.site import Site
 
 __all__ = ["Problems", "problem_document", "render_problem"]
 
@@ -26,28 +32,24 @@ Handlers: TypeAlias = Sequence[Hooks]
 class Problems:
     """Answers errors: by the handlers of the application where there is one, else in the standard way."""
 
-    def __init__(
-        self, debug: bool, crossing: Crossing, observers: Sequence[Callable[[Request, Exception], None]], scopes: Handlers = ()
-    ) -> None:
-        self.debug = debug
+    def __init__(self, site: Site, crossing: Crossing, scopes: Handlers = ()) -> None:
+        self.site = site
         self.crossing = crossing
-        self.observers = observers
         self.scopes = scopes
 
     def within(self, scopes: Handlers) -> Problems:
         """Return what answers the errors of routes with these scopes around them."""
-        return Problems(self.debug, self.crossing, self.observers, scopes)
+        return Problems(self.site, self.crossing, scopes)
 
     def responder(self, colour: Colour) -> OnError:
         """Return the coroutine function that answers errors in code of one colour."""
-        by_key: list[dict[int | type[BaseException], Callable[[Request, Any], Awaitable[Any]]]] = [
-            {key: self._coloured(function, colour) for key, function in hooks.errors.items()} for hooks in self.scopes if hooks.errors
-        ]
+        awaited = self.crossing.coroutine_function
+        by_key = [{key: awaited(function, colour) for key, function in hooks.errors.items()} for hooks in self.scopes if hooks.errors]
 
         async def respond(request: Request, error: Exception) -> Response:
             status = error.status if isinstance(error, HTTPError) else 500
             unexpected = not isinstance(error, HTTPError)
-            handler = _find(by_key, error, status)
+            handler = _find(by_key, error, status) if by_key else None
             if handler is not None:
                 try:
                     response = to_response(await handler(request, error), status=status, name="an error handler")
@@ -71,12 +73,28 @@ class Problems:
         """Answer an error in the standard way. Never raises."""
         try:
             try:
-                return render_problem(request, error, debug=self.debug)
+                return self._page(request, error) or render_problem(request, error, self.site.extensions.get("debug.explain"))
             except HTTPError as refusal:  # such as a header field over the limits: doors find out when it is read, and say so once
-                return render_problem(request, refusal, debug=self.debug)
+                return render_problem(request, refusal)
         except Exception as second:  # noqa: BLE001 - the last resort must always answer
             self.report(request, second)
             return Response(encode_json({"title": reason_phrase(500), "status": 500}), 500, None, PROBLEM_JSON)
+
+    def _page(self, request: Request, error: Exception) -> Response | None:
+        """Return the page for people that a battery has for an error."""
+        if not (self.site.error_pages and request.accept.prefers_html):
+            return None
+        for page in self.site.error_pages:
+            try:
+                response = page(request, error, error.status if isinstance(error, HTTPError) else 500)
+            except Exception as second:  # noqa: BLE001 - the next page may do better
+                self.report(request, second)
+            else:
+                if response is not None:
+                    response = _with_headers(response, error) if isinstance(error, HTTPError) else response
+                    response.vary("Accept")
+                    return response
+        return None
 
     def report(self, request: Request, error: Exception) -> None:
         """Log an unexpected error with its traceback, and tell those who watch; an HTTPError is only logged, it was raised on purpose.
@@ -89,38 +107,17 @@ class Problems:
             "%s %s failed: %s", ascii(request.method)[1:-1], ascii(request.path)[1:-1], type(error).__name__, exc_info=error
         )
         if not isinstance(error, HTTPError):
-            for observe in self.observers:
+            for observe in self.site.failure_observers:
                 observe(request, error)
-
-    def _coloured(self, function: Callable[..., Any], colour: Colour) -> Callable[[Request, Any], Awaitable[Any]]:
-        own = colour_of(function)
-        if colour == "loop":
-            if own == "loop":
-                return function
-            call = self.crossing.call_in_thread
-            return lambda request, error: call(function, request, error)
-
-        to_loop = self.crossing.to_loop
-
-        async def here(request: Request, error: Any) -> Any:
-            return function(request, error) if own == "thread" else to_loop(function(request, error))
-
-        return here
 
 
 def _find(
     scopes: list[dict[int | type[BaseException], Callable[[Request, Any], Awaitable[Any]]]], error: Exception, status: int
 ) -> Callable[[Request, Any], Awaitable[Any]] | None:
     """Find the handler of an error. A status says more than `HTTPError`, or than `Exception` says of any error."""
-    for handlers in scopes:
-        for ancestor in type(error).__mro__:
-            if ancestor in (HTTPError, Exception) and status in handlers and isinstance(error, HTTPError):
-                return handlers[status]
-            if ancestor in handlers:
-                return handlers[ancestor]
-        if status in handlers:
-            return handlers[status]
-    return None
+    keys: list[int | type[BaseException]] = list(type(error).__mro__)
+    keys.insert(keys.index(HTTPError) if isinstance(error, HTTPError) else len(keys), status)
+    return next((handlers[key] for handlers in scopes for key in keys if key in handlers), None)
 
 
 def _with_headers(response: Response, error: HTTPError) -> Response:
@@ -135,19 +132,26 @@ def _with_headers(response: Response, error: HTTPError) -> Response:
     return answer
 
 
-def render_problem(request: Request, error: Exception, *, debug: bool) -> Response:
-    """Return the standard answer to an error, as the client's `Accept` asks."""
+def render_problem(request: Request, error: Exception, explain: Callable[..., dict[str, object]] | None = None) -> Response:
+    """Return the standard answer to an error, as the client's `Accept` asks.
+
+    Args:
+        request: what is answered.
+        error: any exception; one that is no `HTTPError` is answered with 500.
+        explain: called with both for such a one, returns further members of the problem document; debug mode has it.
+    """
     known = error if isinstance(error, HTTPError) else HTTPError()
     headers = {name: value for name, value in known.headers.items() if value}
     if request.accept.prefers_html:
-        response = Response(_page(request, known, error, debug), known.status, headers, HTML)
+        response = Response(_page(request, known), known.status, headers, HTML)
     else:
-        response = Response(encode_json(problem_document(known, error, debug=debug)), known.status, headers, PROBLEM_JSON)
+        document = problem_document(known) | (explain(request, error) if explain is not None and known is not error else {})
+        response = Response(encode_json(document), known.status, headers, PROBLEM_JSON)
     response.vary("Accept")
     return response
 
 
-def problem_document(known: HTTPError, error: Exception, *, debug: bool) -> dict[str, object]:
+def problem_document(known: HTTPError) -> dict[str, object]:
     """Return the members of the problem document (RFC 9457, section 3.1)."""
     document: dict[str, object] = {"type": "about:blank", "title": known.title, "status": known.status}
     if known.detail:
@@ -155,9 +159,6 @@ def problem_document(known: HTTPError, error: Exception, *, debug: bool) -> dict
     if isinstance(known, InvalidRequest):
         document["errors"] = [fault_member(fault) for fault in known.faults]
     document.update({key: value for key, value in known.extra.items() if key not in document})
-    if debug and known is not error:
-        document["detail"] = f"{type(error).__name__}: {error}"
-        document["traceback"] = _traceback(error)
     return document
 
 
@@ -170,7 +171,7 @@ def fault_member(fault: Fault) -> dict[str, object]:
     return member
 
 
-def _page(request: Request, known: HTTPError, error: Exception, debug: bool) -> str:
+def _page(request: Request, known: HTTPError) -> str:
     from markupsafe import escape
 
     parts = [f"<h1><span>{known.status}</span> {escape(known.title)}</h1>"]
@@ -182,31 +183,12 @@ def _page(request: Request, known: HTTPError, error: Exception, debug: bool) -> 
             for fault in known.faults
         )
         parts.append(f"<ul>{items}</ul>")
-    if debug and known is not error:
-        parts.append(f"<pre>{escape(''.join(_traceback(error)))}</pre>")
-    return _PAGE.format(title=f"{known.status} {escape(known.title)}", nonce=request.csp_nonce, body="\n".join(parts))
+    return _page_template().substitute(title=f"{known.status} {escape(known.title)}", nonce=request.csp_nonce, body="\n".join(parts))
 
 
-def _traceback(error: Exception) -> list[str]:
-    import traceback
+@cache
+def _page_template() -> Template:
+    from pathlib import Path
+    from string import Template
 
-    return traceback.format_exception(error)
-
-
-_PAGE = """<!doctype html>
-<html lang="en">
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{title}</title>
-<style nonce="{nonce}">
-:root {{ color-scheme: light dark; }}
-body {{ font: 1rem/1.6 system-ui, sans-serif; max-width: 44rem; margin: 12vh auto; padding: 0 1.5rem; }}
-h1 {{ font-size: 1.6rem; line-height: 1.25; }}
-h1 span {{ opacity: .65; font-weight: 400; }}
-pre {{ overflow-x: auto; font-size: .85rem; line-height: 1.45; }}
-</style>
-<main>
-{body}
-</main>
-</html>
-"""
+    return Template(Path(__file__).with_name("error.html").read_text(encoding="utf-8"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
+import msgspec
 from msgspec import Struct
 
 from erlen.app.secret import signing_keys
@@ -63,40 +64,8 @@ def protect(settings: Settings, file: str, mistakes: list[Mistake]) -> Protectio
         hosts=made(lambda: HostPolicy(settings.allowed_hosts), HostPolicy),
         proxies=made(lambda: Proxies(settings.trusted_proxies, header=settings.proxy_header), Proxies),
         csrf=made(lambda: CsrfPolicy(settings.trusted_origins), CsrfPolicy),
-        headers=made(lambda: _headers(settings), ProtectiveHeaders),
-        sessions=CookieSessions(
-            signer,
-            name=settings.session_cookie,
-            max_age=settings.session_max_age,
-            samesite=settings.session_samesite,
-            domain=settings.session_domain or None,
-        ),
+        headers=made(lambda: ProtectiveHeaders(settings), lambda: ProtectiveHeaders(Settings())),
+        sessions=CookieSessions(signer, settings),
         signer=signer,
-        limits=Limits(
-            body_size=settings.max_body_size,
-            body_timeout=settings.body_timeout,
-            form_fields=settings.max_form_fields,
-            form_files=settings.max_form_files,
-            field_size=settings.max_field_size,
-            header_count=settings.max_header_count,
-            header_size=settings.max_header_size,
-            target_size=settings.max_target_size,
-            json_depth=settings.max_json_depth,
-        ),
-    )
-
-
-def _headers(settings: Settings) -> ProtectiveHeaders:
-    return ProtectiveHeaders(
-        content_security_policy=settings.content_security_policy,
-        content_security_policy_report_only=settings.content_security_policy_report_only,
-        frame_options=settings.frame_options,
-        referrer_policy=settings.referrer_policy,
-        cross_origin_opener_policy=settings.cross_origin_opener_policy,
-        nosniff=settings.content_type_nosniff,
-        # Browsers apply it to localhost on every port, so that development over TLS would spoil the other servers there.
-        hsts_seconds=0 if settings.debug else settings.hsts_seconds,
-        hsts_include_subdomains=settings.hsts_include_subdomains,
-        hsts_preload=settings.hsts_preload,
-        permissions_policy=settings.permissions_policy,
+        limits=msgspec.convert(settings, Limits, from_attributes=True),
     )

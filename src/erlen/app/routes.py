@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from erlen.app.blueprint import Blueprint
+    from erlen.app.plugin import Plugin
 
 __all__ = [
     "CallNext",
@@ -33,6 +34,7 @@ __all__ = [
     "RouteRecord",
     "Routes",
     "SlashPolicy",
+    "caller",
 ]
 
 CallNext: TypeAlias = Callable[[Request], Any]
@@ -44,18 +46,18 @@ class Policy(Protocol):
 
     def before(self, request: Request) -> Response | None:
         """Return a response to answer without calling the handler, or None."""
-        ...
+        return None
 
     def after(self, request: Request, response: Response) -> Response:
         """Return the response to send, as a rule the same one."""
-        ...
+        return response
 
 
 Middleware: TypeAlias = Callable[[Request, Any], Any] | Policy
 """`async def middleware(request, call_next) -> Response`, the same as `def`, or a `Policy`."""
 SlashPolicy: TypeAlias = Literal["redirect", "strict", "ignore"]
 AnyClass = TypeVar("AnyClass", bound=type)
-AnyError = TypeVar("AnyError", bound=BaseException)
+Recorded = TypeVar("Recorded")
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "QUERY")
 
@@ -150,11 +152,6 @@ class Hooks(Struct, eq=False):
         """Everything here that is called around handlers."""
         return [*self.middleware, *self.before, *self.after, *self.teardown]
 
-    @property
-    def is_around(self) -> bool:
-        """Whether anything is."""
-        return bool(self.functions)
-
 
 class Routes:
     """The registering half of `App` and `Blueprint`."""
@@ -165,7 +162,7 @@ class Routes:
         middleware: Iterable[Middleware] = (),
         dependencies: Iterable[Any] = (),
         slashes: SlashPolicy | None = None,
-        templates: str | Path | None = None,
+        templates: str | Path | Plugin | None = None,
         static: str | Path | None = None,
     ) -> None:
         self.records: list[RouteRecord | MountRecord | IncludeRecord] = []
@@ -224,26 +221,24 @@ class Routes:
 
         The instance is made without arguments. The options are those of `route`, for all of its methods.
         """
-        where, localns = _caller()
+        where, localns = caller()
         made, name = _options(options)
 
         def register(view: AnyClass) -> AnyClass:
-            found = [method for method in METHODS if callable(getattr(view, method.lower(), None))]
+            handlers = {method: getattr(view, method.lower(), None) for method in METHODS}
+            found = [(method, handler) for method, handler in handlers.items() if callable(handler)]
             if not found:
-                raise ConfigurationError(
-                    Mistake(f"the view {view.__qualname__} has no methods to answer with", where, "define `get`, `post`, …")
-                )
-            for method in found:
-                handler = getattr(view, method.lower())
-                self._check_open()
-                self.records.append(RouteRecord(path, (method,), handler, name or _snake(view.__name__), made, where, localns, view))
+                wrong = f"the view {view.__qualname__} has no methods to answer with"
+                raise ConfigurationError(Mistake(wrong, where, "define `get`, `post`, …"))
+            for method, handler in found:
+                self._add(RouteRecord(path, (method,), handler, name or _snake(view.__name__), made, where, localns, view))
             return view
 
         return register
 
     def redirect(self, path: str, target: str, *, status: int = 308, name: str | None = None) -> None:
         """Redirect a path to a URL or another path; its parameters may stand in the target: `/old/{id}` to `/new/{id}`."""
-        where, _ = _caller()
+        where, _ = caller()
 
         def redirect(request: Request) -> Response:
             from urllib.parse import quote
@@ -257,8 +252,7 @@ class Routes:
                 location = f"{request.root_path}/{location.lstrip('/')}"
             return RedirectResponse(location + (f"?{request.query_string}" if request.query_string and "?" not in location else ""), status)
 
-        options = RouteOptions(threaded=False, csrf=False)
-        self._add(path, ("GET",), redirect, name or f"redirect:{path}", options, where, None)
+        self._add(RouteRecord(path, ("GET",), redirect, name or f"redirect:{path}", RouteOptions(threaded=False, csrf=False), where))
 
     def mount(self, path: str, application: Any, *, interface: Literal["asgi", "wsgi"] | None = None, name: str | None = None) -> None:
         """Hand everything under a path to another ASGI or WSGI application, such as a whole Flask or Django site.
@@ -269,9 +263,7 @@ class Routes:
             interface: which of the two it is; found out by its signature when not said.
             name: for error messages.
         """
-        where, _ = _caller()
-        self._check_open()
-        self.records.append(MountRecord(path, application, interface, name or path.strip("/") or "mounted", where))
+        self._add(MountRecord(path, application, interface, name or path.strip("/") or "mounted", caller()[0]))
 
     def include(self, blueprint: Blueprint, *, prefix: str = "", name: str | None = None, host: str | None = None) -> None:
         """Add a blueprint's routes, under a further prefix and, where it is included twice, another name.
@@ -282,46 +274,35 @@ class Routes:
             name: in place of its own, for `url_for`.
             host: only for this host.
         """
-        where, _ = _caller()
-        self._check_open()
-        self.records.append(IncludeRecord(blueprint, prefix, name, host, where))
+        self._add(IncludeRecord(blueprint, prefix, name, host, caller()[0]))
 
     # -- around handlers ----------------------------------------------------------------------------------------------------
 
     def middleware(self, function: AnyHandler) -> AnyHandler:
         """Put `async def middleware(request, call_next)` (or `def`) around every handler here; the first added is the outermost."""
-        self._check_open()
-        self.hooks.middleware.append(function)
-        return function
+        return self._append(self.hooks.middleware, function)
 
     def add_middleware(self, function: Middleware) -> None:
         """`middleware` without a decorator, for instances such as `Cors(…)`."""
-        self._check_open()
         if isinstance(function, type):
-            where, _ = _caller()
+            where, _ = caller()
             raise ConfigurationError(Mistake(f"{function.__qualname__} is a class", where, f"add an instance: `{function.__name__}(…)`"))
-        self.hooks.middleware.append(function)
+        self._append(self.hooks.middleware, function)
 
     def before_request(self, function: AnyHandler) -> AnyHandler:
         """Call `function(request)` before each handler; what it returns, unless None, is the response."""
-        self._check_open()
-        self.hooks.before.append(function)
-        return function
+        return self._append(self.hooks.before, function)
 
     def after_request(self, function: AnyHandler) -> AnyHandler:
         """Call `function(request, response)` after each handler; a response that it returns takes the other's place."""
-        self._check_open()
-        self.hooks.after.append(function)
-        return function
+        return self._append(self.hooks.after, function)
 
     def teardown_request(self, function: AnyHandler) -> AnyHandler:
         """Call `function(request, error)` at the end of each request here, whatever happened.
 
         `error` is the exception that no error handler answered, or None; an HTTPError is an answer.
         """
-        self._check_open()
-        self.hooks.teardown.append(function)
-        return function
+        return self._append(self.hooks.teardown, function)
 
     def error_handler(self, status_or_class: int | type[BaseException]) -> Callable[[AnyHandler], AnyHandler]:
         """Answer errors with `function(request, error)`: those of a status code, or of an exception class and its subclasses.
@@ -329,12 +310,10 @@ class Routes:
         The nearest blueprint wins over the application; there, a class such as NotFound over its status code, the code over HTTPError
         and Exception. Fields that go with a status, such as `Allow` with 405, are added where the response keeps the status.
         """
-        where, _ = _caller()
         known = isinstance(status_or_class, int) and 400 <= status_or_class <= 599
         if not known and not (isinstance(status_or_class, type) and issubclass(status_or_class, BaseException)):
-            raise ConfigurationError(
-                Mistake(f"{status_or_class!r} is no error", where, "give a status from 400 to 599 or an exception class")
-            )
+            wrong, fix = f"{status_or_class!r} is no error", "give a status from 400 to 599 or an exception class"
+            raise ConfigurationError(Mistake(wrong, caller()[0], fix))
 
         def register(function: AnyHandler) -> AnyHandler:
             self._check_open()
@@ -345,48 +324,39 @@ class Routes:
 
     def url_defaults(self, function: Callable[[str, dict[str, Any]], None]) -> Callable[[str, dict[str, Any]], None]:
         """Let `function(name, params)` fill in parameters of every URL that is built for a route here."""
-        self._check_open()
-        self.hooks.url_defaults.append(function)
-        return function
+        return self._append(self.hooks.url_defaults, function)
 
     def command(self, function: AnyHandler) -> AnyHandler:
         """Add a function, `def` or `async def`, to the `erlen` command line under its name."""
-        self._check_open()
-        self.commands.append(function)
-        return function
+        return self._append(self.commands, function)
 
     # -- means --------------------------------------------------------------------------------------------------------------
 
     def _register(self, path: str, methods: tuple[str, ...], options: RouteKeywords) -> Callable[[AnyHandler], AnyHandler]:
-        where, localns = _caller(3)
+        where, localns = caller(3)
         made, name = _options(options)
+        upper = tuple(dict.fromkeys(method.upper() for method in methods))
+        if not upper:
+            raise ConfigurationError(Mistake(f"the route {path!r} has no methods", where, 'say methods=("GET",)'))
 
         def register(handler: AnyHandler) -> AnyHandler:
-            self._add(path, methods, handler, name, made, where, localns)
+            if not callable(handler):
+                raise ConfigurationError(
+                    Mistake(f"the handler of {path!r} is {handler!r}, which cannot be called", where, "put the decorator on a function")
+                )
+            own_name: str = getattr(handler, "__name__", type(handler).__name__)
+            self._add(RouteRecord(path, upper, handler, name or own_name, made, where, localns))
             return handler
 
         return register
 
-    def _add(
-        self,
-        path: str,
-        methods: tuple[str, ...],
-        handler: Handler,
-        name: str | None,
-        options: RouteOptions,
-        where: str,
-        localns: dict[str, Any] | None,
-    ) -> None:
+    def _add(self, record: RouteRecord | MountRecord | IncludeRecord) -> None:
+        self._append(self.records, record)
+
+    def _append(self, records: list[Any], record: Recorded) -> Recorded:
         self._check_open()
-        upper = tuple(dict.fromkeys(method.upper() for method in methods))
-        if not upper:
-            raise ConfigurationError(Mistake(f"the route {path!r} has no methods", where, 'say methods=("GET",)'))
-        if not callable(handler):
-            raise ConfigurationError(
-                Mistake(f"the handler of {path!r} is {handler!r}, which cannot be called", where, "put the decorator on a function")
-            )
-        own_name: str = getattr(handler, "__name__", type(handler).__name__)
-        self.records.append(RouteRecord(path, upper, handler, name or own_name, options, where, localns))
+        records.append(record)
+        return record
 
     def _check_open(self) -> None:
         if self._closed:
@@ -406,7 +376,7 @@ def _options(keywords: RouteKeywords) -> tuple[RouteOptions, str | None]:
     return RouteOptions(**given), name
 
 
-def _caller(depth: int = 2) -> tuple[str, dict[str, Any] | None]:
+def caller(depth: int = 2) -> tuple[str, dict[str, Any] | None]:
     """Return `file:line` of the code that registers, and its local names where it stands in a function."""
     frame = sys._getframe(depth)
     where = f"{frame.f_code.co_filename}:{frame.f_lineno}"

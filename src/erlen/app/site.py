@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import secrets
+import os
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,7 @@ from erlen.http.response import Response
 from erlen.types import Colour, Handler, HeaderPairs
 
 if TYPE_CHECKING:
-    from erlen.app.plugin import Plugin
+    from erlen.app.plugin import ErrorPage, Plugin
     from erlen.app.protections import Protections
     from erlen.doors.asgi import AsgiDoor
     from erlen.doors.draining import Draining
@@ -56,15 +56,12 @@ class Site:
     `rsgi`, `asgi` and `wsgi` are the doors; `routes`, `settings` and `extensions` can be read.
     """
 
-    def __init__(
-        self, settings: Settings, protections: Protections, crossings: Crossings, urls: URLMap, plugins: Mapping[str, Plugin]
-    ) -> None:
+    def __init__(self, settings: Settings, protections: Protections, urls: URLMap, plugins: Mapping[str, Plugin]) -> None:
         self.settings = settings
         self.protections = protections
         self.limits = protections.limits
         self.hosts = protections.hosts
         self.proxies = protections.proxies
-        self.crossings = crossings
         self.urls = urls
         self.plugins = plugins
         self.extensions: Mapping[str, Any] = {}
@@ -77,11 +74,16 @@ class Site:
         """Every middleware, hook, error handler and lifespan function, each with its place."""
         self.lifespan: Sequence[tuple[Callable[[], Any] | None, Callable[[], Any] | None]] = ()
         self.checks: Sequence[Callable[[Site], Sequence[Mistake]]] = ()
+        self.fallbacks: Sequence[Callable[[Request], Response | None]] = ()
+        self.error_pages: Sequence[ErrorPage] = ()
+        """What is asked where no route has the path."""
         self.commands: Sequence[Handler] = ()
         self.url_defaults: Sequence[tuple[str, Callable[[str, dict[str, Any]], None]]] = ()
         """Each with the prefix of the names that it is for."""
         self.dispatch: Callable[[Request], Coroutine[Any, Any, Response]]
         self._draining: Draining | None = None
+        self._pool: ThreadPool | None = None
+        self._background: BackgroundLoop | None = None
         self._pipeline: Pipeline
         self._thread_pipeline: Pipeline | None = None
         self._make_thread_pipeline: Callable[[], Pipeline]
@@ -107,8 +109,12 @@ class Site:
 
     @property
     def pool(self) -> ThreadPool:
-        """The threads of this worker."""
-        return self.crossings.pool
+        """The threads of this worker; after `shutdown`, new ones."""
+        if self._pool is None:
+            from erlen.doors.pool import ThreadPool
+
+            self._pool = ThreadPool(self.settings.threads)
+        return self._pool
 
     @cached_property
     def rsgi(self) -> RsgiDoor:
@@ -140,8 +146,12 @@ class Site:
 
     @property
     def background(self) -> BackgroundLoop:
-        """The event loop that the WSGI door has beside its threads."""
-        return self.crossings.background
+        """The event loop that the WSGI door has beside its threads, started on first use."""
+        if self._background is None:
+            from erlen.doors.pool import BackgroundLoop
+
+            self._background = BackgroundLoop()
+        return self._background
 
     def refuse(self, request: Request, error: HTTPError) -> Response:
         """Answer a request that a door refuses before it is dispatched."""
@@ -174,7 +184,9 @@ class Site:
                 await _settle(self._started.pop()())
             except Exception as error:  # noqa: BLE001 - the others must still be stopped
                 failure = failure or error
-        self.crossings.close()
+        if self._pool is not None:
+            self._pool.close()
+            self._pool = None
         if failure is not None:
             raise failure
 
@@ -203,7 +215,7 @@ class Site:
     def request_id(self, request: Request) -> str:
         """Return the id that a trusted proxy gave a request, or a new one, and announce it in the response; `request.id`."""
         told = self.proxies.request_id(request) if self.trusts_proxies else None
-        value = told or secrets.token_hex(16)
+        value = told or os.urandom(16).hex()
 
         def announce(_: Request, response: Response) -> None:
             response.headers["x-request-id"] = value
@@ -279,66 +291,6 @@ class Site:
 
     def __repr__(self) -> str:
         return f"<Site with {len(self.routes)} routes>"
-
-
-class Crossings:
-    """The threads of a site and the ways into them; shared by both pipelines."""
-
-    def __init__(self, threads: int) -> None:
-        self.threads = threads
-        self._pool: ThreadPool | None = None
-
-    @cached_property
-    def background(self) -> BackgroundLoop:
-        """The loop beside the threads of a WSGI host, started on first use."""
-        from erlen.doors.pool import BackgroundLoop
-
-        return BackgroundLoop()
-
-    @property
-    def pool(self) -> ThreadPool:
-        if self._pool is None:
-            from erlen.doors.pool import ThreadPool
-
-            self._pool = ThreadPool(self.threads)
-        return self._pool
-
-    def close(self) -> None:
-        """End the threads; a later start makes new ones."""
-        if self._pool is not None:
-            self._pool.close()
-            self._pool = None
-
-
-class LoopCrossing:
-    """The crossing of the loop doors: threads are the pool's, the loop is the server's."""
-
-    colour: Colour = "loop"
-
-    def __init__(self, crossings: Crossings) -> None:
-        self._crossings = crossings
-
-    def to_thread(self, call: Callable[[Request], Coroutine[Any, Any, Response]], request: Request) -> Any:
-        return self._crossings.pool.run(call, request)
-
-    def call_in_thread(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        if kwargs:
-            from functools import partial
-
-            return self._crossings.pool.call(partial(function, *args, **kwargs))
-        return self._crossings.pool.call(function, *args)
-
-    def to_loop(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
-        return self._crossings.pool.wait(coroutine)
-
-
-class ThreadCrossing(LoopCrossing):
-    """The crossing of the WSGI door: the loop is one in the background."""
-
-    colour: Colour = "thread"
-
-    def to_loop(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
-        return self._crossings.pool.wait(coroutine, self._crossings.background.loop)
 
 
 async def _settle(value: Any) -> None:

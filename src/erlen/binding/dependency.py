@@ -2,89 +2,73 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Generator, Mapping
+from collections.abc import AsyncGenerator, Callable, Generator, Iterator
 from functools import partial
 from typing import Any, Literal, TypeAlias
 
 from msgspec import Struct
 
 from erlen.binding.marker import Dependency
-from erlen.binding.parameter import Parameter, Providers, describe, location_of, read_signature
+from erlen.binding.parameter import Parameter, SignatureOptions, describe, location_of, read_signature
 from erlen.errors import ErlenError, Mistake
 from erlen.types import Colour, Handler
 
-__all__ = ["Cleanup", "Step", "colour_of", "flatten", "is_coroutine_function", "is_generator_function"]
+__all__ = ["Argument", "Cleanup", "Step", "colour_of", "flatten", "form_of", "is_generator_function"]
 
 Form: TypeAlias = Literal["call", "await", "generator", "async_generator"]
-Override: TypeAlias = Callable[..., Any]
+AnyGenerator: TypeAlias = Generator[Any, Any, None] | AsyncGenerator[Any, Any]
+Argument: TypeAlias = "tuple[Parameter, Step | None]"
+"""A parameter, and the dependency that provides it; without one it is read from the request."""
 
 
 class Step(Struct, eq=False):
-    """One dependency to call: `arguments` are parameters of the request, or other steps."""
+    """One dependency to call."""
 
     call: Callable[..., Any]
     form: Form
     hop: bool
     """Whether a `def` runs in a thread on behalf of an `async def` handler."""
-    arguments: list[tuple[Parameter, Step | None]]
+    arguments: list[Argument]
 
 
-def flatten(
-    parameters: list[Parameter],
-    *,
-    colour: Colour,
-    providers: Providers,
-    path_names: tuple[str, ...],
-    methods: frozenset[str],
-    overrides: Mapping[Any, Override],
-    where: str,
-    localns: Mapping[str, Any] | None = None,
-) -> tuple[list[Step], dict[str, Step], list[Mistake]]:
+def flatten(parameters: list[Parameter], options: SignatureOptions) -> tuple[list[Step], list[Argument], list[Mistake]]:
     """Order the dependencies of a handler, each once unless it says `cache=False`.
 
-    Returns the steps in calling order, the step behind each parameter that has one, and what is wrong.
+    Returns the steps in calling order, the handler's arguments, and what is wrong.
     """
     steps: list[Step] = []
     known: dict[Any, Step] = {}
     mistakes: list[Mistake] = []
     open_calls: list[Any] = []
 
-    def step_for(parameter: Parameter, dependency: Dependency) -> Step | None:
-        call = overrides.get(_key(dependency.call), dependency.call)
+    def arguments_for(parameters: list[Parameter]) -> list[Argument]:
+        return [(one, None if one.dependency is None else step_for(one.dependency)) for one in parameters]
+
+    def step_for(dependency: Dependency) -> Step | None:
+        call = options.overrides.get(_key(dependency.call), dependency.call)
         key = _key(call)
         if dependency.cache and key in known:
             return known[key]
         if call in open_calls:
             chain = " → ".join(describe(one) for one in [*open_calls[open_calls.index(call) :], call])
-            mistakes.append(
-                Mistake(f"dependencies go in a circle: {chain}", where, "break it: pass the value on instead of asking for it again")
-            )
+            fix = "break it: pass the value on instead of asking for it again"
+            mistakes.append(Mistake(f"dependencies go in a circle: {chain}", options.where, fix))
             return None
         open_calls.append(call)
-        inner, _, wrong = read_signature(
-            call, path_names=path_names, methods=methods, providers=providers, localns=localns, where=location_of(call) or where
-        )
+        inner, _, wrong = read_signature(call, options, where=location_of(call) or options.where)
         mistakes.extend(wrong)
-        arguments = [(one, None if one.dependency is None else step_for(one, one.dependency)) for one in inner]
+        arguments = arguments_for(inner)
         open_calls.pop()
         form = form_of(call)
-        mistake = _colour_mistake(call, form, colour, dependency, where)
-        if mistake is not None:
-            mistakes.append(mistake)
-        hop = form == "call" and colour == "loop" and dependency.threaded and not isinstance(call, type)
+        mistakes.extend(_colour_mistakes(call, form, dependency, options))
+        hop = form == "call" and options.colour == "loop" and dependency.threaded and not isinstance(call, type)
         step = Step(call, form, hop, arguments)
         steps.append(step)
         if dependency.cache:
             known[key] = step
         return step
 
-    found: dict[str, Step] = {}
-    for parameter in parameters:
-        if parameter.dependency is not None:
-            step = step_for(parameter, parameter.dependency)
-            if step is not None:
-                found[parameter.name] = step
-    return steps, found, mistakes
+    return steps, arguments_for(parameters), mistakes
 
 
 def _key(call: Any) -> Any:
@@ -92,27 +76,19 @@ def _key(call: Any) -> Any:
     return call if getattr(type(call), "__hash__", None) is not None else id(call)
 
 
-def _colour_mistake(call: Handler, form: Form, colour: Colour, dependency: Dependency, where: str) -> Mistake | None:
-    name = describe(call)
-    if colour == "thread" and form in ("await", "async_generator"):
-        return Mistake(
-            f"two colours in one request: a `def` handler depends on `async def {name}`",
-            where,
-            f"make the handler `async def`, or {name} a `def`",
-        )
-    if colour == "loop" and form == "generator" and dependency.threaded:
-        return Mistake(
-            f"two colours in one request: an `async def` handler depends on the generator `def {name}`, "
-            "whose clean-up belongs to one thread",
-            where,
-            f"make {name} an `async def` generator, or the handler a `def`; for quick code that may run on the event loop, "
-            f"Depends({name}, threaded=False)",
-        )
-    return None
+def _colour_mistakes(call: Handler, form: Form, dependency: Dependency, options: SignatureOptions) -> Iterator[Mistake]:
+    name, wrong = describe(call), "two colours in one request:"
+    if options.colour == "thread" and form in ("await", "async_generator"):
+        wrong += f" a `def` handler depends on `async def {name}`"
+        yield Mistake(wrong, options.where, f"make the handler `async def`, or {name} a `def`")
+    if options.colour == "loop" and form == "generator" and dependency.threaded:
+        wrong += f" an `async def` handler depends on the generator `def {name}`, whose clean-up belongs to one thread"
+        fix = f"make {name} an `async def` generator, or the handler a `def`; for quick code that may run on the event loop, "
+        yield Mistake(wrong, options.where, f"{fix}Depends({name}, threaded=False)")
 
 
 def form_of(call: Callable[..., Any]) -> Form:
-    """Return how a dependency is called."""
+    """Return how a function is called; sees through partials and callable objects."""
     import inspect
 
     while isinstance(call, partial):
@@ -125,11 +101,6 @@ def form_of(call: Callable[..., Any]) -> Form:
     if inspect.iscoroutinefunction(target):
         return "await"
     return "generator" if inspect.isgeneratorfunction(target) else "call"
-
-
-def is_coroutine_function(call: Callable[..., Any]) -> bool:
-    """Whether calling it gives a coroutine; sees through partials and callable objects."""
-    return form_of(call) == "await"
 
 
 def is_generator_function(call: Callable[..., Any]) -> bool:
@@ -148,7 +119,7 @@ class Cleanup:
     __slots__ = ("_open",)
 
     def __init__(self) -> None:
-        self._open: list[Generator[Any, Any, None] | AsyncGenerator[Any, Any]] = []
+        self._open: list[AnyGenerator] = []
 
     def enter(self, generator: Generator[Any, Any, None]) -> Any:
         """Run a generator to its `yield` and return what it yields."""
@@ -172,12 +143,8 @@ class Cleanup:
         """Resume each generator with the response. The first error is raised once all are closed."""
         failure: BaseException | None = None
         while self._open:
-            generator = self._open.pop()
             try:
-                if failure is not None:
-                    await _throw(generator, failure)
-                else:
-                    await _resume(generator, response)
+                await _end(self._open.pop(), response, failure)
             except BaseException as error:  # noqa: BLE001 - raised again, once the others are closed
                 failure = error
         if failure is not None:
@@ -187,32 +154,19 @@ class Cleanup:
         """Throw an exception into each generator; return it, or the one that took its place."""
         while self._open:
             try:
-                await _throw(self._open.pop(), error)
+                await _end(self._open.pop(), None, error)
             except BaseException as raised:  # noqa: BLE001 - raised again, once the others are closed
                 error = raised
         return error
 
 
-async def _resume(generator: Generator[Any, Any, None] | AsyncGenerator[Any, Any], response: object) -> None:
-    if isinstance(generator, AsyncGenerator):
-        try:
-            await generator.asend(response)
-        except StopAsyncIteration:
-            return
-        await generator.aclose()
-    else:
-        try:
-            generator.send(response)
-        except StopIteration:
-            return
-        generator.close()
-    raise ErlenError(f"{describe(generator)} yields more than once: a dependency or lifespan must `yield` once, then clean up")
-
-
-async def _throw(generator: Generator[Any, Any, None] | AsyncGenerator[Any, Any], error: BaseException) -> None:
+async def _end(generator: AnyGenerator, response: object, error: BaseException | None) -> None:
+    """Resume a generator with the response, or throw the error into it."""
     try:
         if isinstance(generator, AsyncGenerator):
-            await generator.athrow(error)
+            await (generator.asend(response) if error is None else generator.athrow(error))
+        elif error is None:
+            generator.send(response)
         else:
             generator.throw(error)
     except (StopIteration, StopAsyncIteration):
@@ -221,6 +175,8 @@ async def _throw(generator: Generator[Any, Any, None] | AsyncGenerator[Any, Any]
         await generator.aclose()
     else:
         generator.close()
+    if error is None:
+        raise ErlenError(f"{describe(generator)} yields more than once: a dependency or lifespan must `yield` once, then clean up")
 
 
 def _never_yielded(generator: object) -> ErlenError:

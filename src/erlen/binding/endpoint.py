@@ -7,16 +7,16 @@ namespace it runs in.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine
 from functools import lru_cache
 from types import CodeType
 from typing import Any, TypeAlias
 
-from msgspec import Struct
+from msgspec import field
 
-from erlen.binding.dependency import Cleanup, Step, flatten, form_of, is_generator_function
+from erlen.binding.dependency import Argument, Cleanup, Step, flatten, form_of, is_generator_function
 from erlen.binding.marker import Body, Dependency
-from erlen.binding.parameter import Parameter, Providers, describe, read_signature
+from erlen.binding.parameter import SAFE, Parameter, SignatureOptions, describe, read_signature
 from erlen.binding.reader import Incomplete, Reader, embedded_reader, reader_for
 from erlen.binding.result import ResultEncoders, ResultPlan, StreamMode, plan_result
 from erlen.binding.streaming import GENERATORS, closing_with, start_stream
@@ -27,30 +27,23 @@ from erlen.http.request import Request
 from erlen.http.response import Response
 from erlen.types import Colour, Handler
 
-__all__ = ["Endpoint", "EndpointOptions", "build_endpoint"]
+__all__ = ["Call", "Endpoint", "EndpointOptions", "OnError", "build_endpoint"]
 
 Call: TypeAlias = Callable[[Request], Coroutine[Any, Any, Response]]
 OnError: TypeAlias = Callable[[Request, Exception], Awaitable[Response]]
 ThreadCall: TypeAlias = Callable[..., Awaitable[Any]]
 
 
-class EndpointOptions(Struct, frozen=True, kw_only=True, eq=False):
+class EndpointOptions(SignatureOptions, frozen=True, kw_only=True, eq=False):
     """What a route and its site say about an endpoint."""
 
     name: str
-    where: str
-    methods: frozenset[str]
-    param_names: tuple[str, ...]
-    colour: Colour
     status: int
     debug: bool
     limits: Limits
-    providers: Providers
-    overrides: Mapping[Any, Callable[..., Any]]
-    localns: Mapping[str, Any] | None = None
     view: Callable[[], object] | None = None
     """Makes the instance a class-based view's method is called on."""
-    encoders: ResultEncoders = {}
+    encoders: ResultEncoders = field(default_factory=dict)
     """What results of foreign classes become."""
     dependencies: tuple[Any, ...] = ()
     """Dependencies called for their effect before those of the handler."""
@@ -58,64 +51,38 @@ class EndpointOptions(Struct, frozen=True, kw_only=True, eq=False):
 
 def build_endpoint(handler: Handler, options: EndpointOptions) -> tuple[Endpoint | None, list[Mistake]]:
     """Read a handler's signature and prepare its endpoint; without one, the mistakes say why."""
-    parameters, returns, mistakes = read_signature(
-        handler,
-        path_names=options.param_names,
-        methods=options.methods,
-        providers=options.providers,
-        localns=options.localns,
-        where=options.where,
-        skip_first=options.view is not None,
-    )
+    parameters, returns, mistakes = read_signature(handler, options, where=options.where, skip_first=options.view is not None)
+    extra = []
     for dependency in options.dependencies:
-        if not isinstance(dependency, Dependency):
-            mistakes.append(
-                Mistake(f"{describe(dependency)} stands in `dependencies`", options.where, f"write `Depends({describe(dependency)})`")
-            )
-    extra = [
-        Parameter(f"_dependency{number}", object, "dependency", "", dependency=dependency)
-        for number, dependency in enumerate(options.dependencies)
-        if isinstance(dependency, Dependency)
-    ]
-    steps, step_of, wrong = flatten(
-        [*extra, *parameters],
-        colour=options.colour,
-        providers=options.providers,
-        path_names=options.param_names,
-        methods=options.methods,
-        overrides=options.overrides,
-        where=options.where,
-        localns=options.localns,
-    )
+        if isinstance(dependency, Dependency):
+            extra.append(Parameter("", object, "dependency", "", dependency=dependency))
+        else:
+            name = describe(dependency)
+            mistakes.append(Mistake(f"{name} stands in `dependencies`", options.where, f"write `Depends({name})`"))
+    steps, arguments, wrong = flatten([*extra, *parameters], options)
     mistakes += wrong
-    every = [*parameters, *(argument for step in steps for argument, _ in step.arguments)]
+    every = [*parameters, *(parameter for step in steps for parameter, _ in step.arguments)]
     mistakes += _contradictions(every, options)
     if mistakes:
         return None, mistakes
     try:
-        return Endpoint(handler, parameters, steps, step_of, returns, options), []
+        return Endpoint(handler, arguments[len(extra) :], steps, returns, options), []
     except (TypeError, ValueError, NotImplementedError, ErlenError) as error:
         return None, [Mistake(f"{options.name}: {error}", options.where)]
 
 
 def _contradictions(parameters: list[Parameter], options: EndpointOptions) -> list[Mistake]:
     kinds = {parameter.kind for parameter in parameters}
-    if "body" in kinds and kinds & {"form", "file", "form_data"}:
-        return [
-            Mistake(
-                f"{options.name} reads its body both as JSON and as a form",
-                options.where,
-                "mark the model `Annotated[…, Form()]`, or take the form's fields apart",
-            )
-        ]
-    if kinds & {"body", "form", "file", "form_data"} and options.methods <= {"GET", "HEAD", "OPTIONS"}:
-        shown = "/".join(sorted(options.methods))
-        return [
-            Mistake(
-                f"{options.name} reads a body, but {shown} requests have none", options.where, "route it for POST, PUT, PATCH or DELETE"
-            )
-        ]
-    return []
+    forms = kinds & {"form", "file", "form_data"}
+    if "body" in kinds and forms:
+        wrong = f"{options.name} reads its body both as JSON and as a form"
+        fix = "mark the model `Annotated[…, Form()]`, or take the form's fields apart"
+    elif ("body" in kinds or forms) and options.methods <= SAFE:
+        wrong = f"{options.name} reads a body, but {'/'.join(sorted(options.methods))} requests have none"
+        fix = "route it for POST, PUT, PATCH or DELETE"
+    else:
+        return []
+    return [Mistake(wrong, options.where, fix)]
 
 
 class Endpoint:
@@ -126,20 +93,12 @@ class Endpoint:
     converts.
     """
 
-    def __init__(
-        self,
-        handler: Handler,
-        parameters: list[Parameter],
-        steps: list[Step],
-        step_of: dict[str, Step],
-        returns: Any,
-        options: EndpointOptions,
-    ) -> None:
+    def __init__(self, handler: Handler, arguments: list[Argument], steps: list[Step], returns: Any, options: EndpointOptions) -> None:
         self.handler = handler
-        self.parameters = parameters
+        self.parameters = [parameter for parameter, _ in arguments]
         self.returns = returns
+        self._arguments = arguments
         self._steps = steps
-        self._step_of = step_of
         self._options = options
         self._plan: ResultPlan = plan_result(
             returns, status=options.status, name=options.name, debug=options.debug, encoders=options.encoders
@@ -175,7 +134,7 @@ class Endpoint:
         return call
 
     def _every(self) -> list[Parameter]:
-        return [*self.parameters, *(argument for step in self._steps for argument, _ in step.arguments)]
+        return [*self.parameters, *(parameter for step in self._steps for parameter, _ in step.arguments)]
 
     # -- binding ------------------------------------------------------------------------------------------------------------
 
@@ -227,7 +186,7 @@ class Endpoint:
         if self._embedded:
             risky += self._embedded_lines()
         if any(reader.can_fail for reader in self._readers) or self._embedded:
-            self._env["collect"] = _collector(self._readers, self._embedded, self._env.get("decode_embedded"))
+            self._env["collect"] = _collector(self._readers, self._env.get("decode_embedded"))
             risky = [
                 "try:",
                 *_indent(risky),
@@ -250,7 +209,7 @@ class Endpoint:
         for number, step in enumerate(self._steps):
             names[id(step)] = f"d{number}"
             env[f"call{number}"] = step.call
-            arguments = self._arguments([(parameter, inner) for parameter, inner in step.arguments], names)
+            arguments = self._written(step.arguments, names)
             called = f"call{number}({arguments})"
             if step.form == "await":
                 called = f"await {called}"
@@ -265,24 +224,20 @@ class Endpoint:
         if not self._cleans_up:
             return [line.replace("response = ", "return ", 1) for line in lines]
         env.update(Cleanup=Cleanup, closing_with=closing_with)
-        closing = [
-            "if response.kind == 'stream' and request.method != 'HEAD':",
-            "    return closing_with(response, cleanup, thread_call)",
-            "await cleanup.close(response)",
-            "return response",
-        ]
         return [
             "cleanup = Cleanup()",
             "try:",
             *_indent(lines),
             "except BaseException as error:",
             "    raise await cleanup.fail(error)",
-            *closing,
+            "if response.kind == 'stream' and request.method != 'HEAD':",
+            "    return closing_with(response, cleanup, thread_call)",
+            "await cleanup.close(response)",
+            "return response",
         ]
 
     def _handler_lines(self, env: dict[str, Any], names: dict[int, str]) -> list[str]:
-        pairs = [(parameter, self._step_of.get(parameter.name)) for parameter in self.parameters]
-        arguments = self._arguments(pairs, names)
+        arguments = self._written(self._arguments, names)
         if self._options.view is not None:
             env["view"] = self._options.view
             arguments = "view()" + (", " + arguments if arguments else "")
@@ -318,18 +273,16 @@ class Endpoint:
             "    response = convert(value)",
         ]
 
-    def _arguments(self, pairs: list[tuple[Parameter, Step | None]], names: dict[int, str]) -> str:
+    def _written(self, arguments: list[Argument], names: dict[int, str]) -> str:
         """Write the arguments of a call: by position where the callee allows it, which is the cheapest."""
         written = []
-        for parameter, step in pairs:
+        for parameter, step in arguments:
             value = names[id(step)] if step is not None else self._variables[id(parameter)]
             written.append(value if parameter.positional else f"{parameter.name}={value}")
         return ", ".join(written)
 
 
-def _collector(
-    readers: list[Reader], embedded: list[Parameter], decode: Callable[[bytes], Any] | None
-) -> Callable[[Request, Exception], Awaitable[Exception]]:
+def _collector(readers: list[Reader], decode: Callable[[bytes], Any] | None) -> Callable[[Request, Exception], Awaitable[Exception]]:
     """Return the coroutine function that turns a first failure into all of them."""
     failing = [reader for reader in readers if reader.can_fail]
 
@@ -342,9 +295,7 @@ def _collector(
                 decode(await request.body())
             except InvalidRequest as invalid:
                 faults += invalid.faults
-        if faults:
-            return InvalidRequest(faults)
-        return error
+        return InvalidRequest(faults) if faults else error
 
     return collect
 

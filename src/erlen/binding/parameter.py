@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Annotated, Any, Literal, TypeAlias, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, TypeAlias, get_args, get_origin
 
 from msgspec import Struct
 
 from erlen.binding.marker import Body, Dependency, Marker, Source
 from erlen.errors import ConfigurationError, Mistake
 from erlen.schema.hints import hints_of
-from erlen.schema.model import kind_of, members_of
-from erlen.types import MISSING, Handler, loaded
+from erlen.schema.model import UNIONS, kind_of, members_of
+from erlen.types import MISSING, Colour, Handler, loaded
 
-__all__ = ["Parameter", "Providers", "Resolver", "location_of", "read_signature"]
+__all__ = ["SAFE", "Parameter", "Providers", "Resolver", "SignatureOptions", "location_of", "read_signature", "short"]
 
 Kind: TypeAlias = Literal[
     "request", "session", "headers", "query_params", "form_data", "dependency", "path", "query", "header", "cookie", "body", "form", "file"
@@ -83,17 +83,24 @@ class Providers:
         return other
 
 
+class SignatureOptions(Struct, frozen=True, kw_only=True, eq=False):
+    """What a route and its site say about the parameters of a handler and of its dependencies."""
+
+    where: str
+    methods: frozenset[str]
+    param_names: tuple[str, ...]
+    """Those of the path and the host."""
+    colour: Colour
+    providers: Providers
+    overrides: Mapping[Any, Callable[..., Any]]
+    """What takes the place of dependencies."""
+    localns: Mapping[str, Any] | None = None
+
+
 def read_signature(
-    function: Handler,
-    *,
-    path_names: tuple[str, ...] = (),
-    methods: frozenset[str] = frozenset(),
-    providers: Providers,
-    localns: Mapping[str, Any] | None = None,
-    where: str = "",
-    skip_first: bool = False,
+    function: Handler, options: SignatureOptions, *, where: str, skip_first: bool = False
 ) -> tuple[list[Parameter], Any, list[Mistake]]:
-    """Read what a handler or dependency asks for.
+    """Read what a handler or dependency, defined at `where`, asks for.
 
     Returns its parameters, its return annotation (`MISSING` without one), and what is wrong with it.
     """
@@ -104,7 +111,7 @@ def read_signature(
     except (TypeError, ValueError):
         return [], MISSING, []
     try:
-        hints = hints_of(function, localns)
+        hints = hints_of(function, options.localns)
     except ConfigurationError as error:
         return [], MISSING, list(error.mistakes)
     parameters: list[Parameter] = []
@@ -115,26 +122,23 @@ def read_signature(
     for name in names[1:] if skip_first else names:
         given = signature.parameters[name]
         if given.kind in (given.VAR_POSITIONAL, given.VAR_KEYWORD):
-            if given.kind is given.VAR_KEYWORD and path_names and not isinstance(function, type):
-                mistakes.append(
-                    Mistake(f"{describe(function)} takes **{name}, which cannot be bound from a request", where, "name each parameter")
-                )
+            if given.kind is given.VAR_KEYWORD and options.param_names and not isinstance(function, type):
+                wrong = f"{describe(function)} takes **{name}, which cannot be bound from a request"
+                mistakes.append(Mistake(wrong, where, "name each parameter"))
             continue
         default = MISSING if given.default is given.empty else given.default
         positional = given.kind is not given.KEYWORD_ONLY
-        parameter = _parameter(name, hints.get(name, MISSING), default, positional, path_names, methods, providers)
+        parameter = _parameter(name, hints.get(name, MISSING), default, positional, options)
         if isinstance(parameter, Parameter):
             parameters.append(parameter)
         else:
             mistakes.append(Mistake(f"{describe(function)}: {parameter[0]}", where, parameter[1]))
-    returns = hints.get("return", MISSING)
-    return parameters, returns, mistakes
+    return parameters, hints.get("return", MISSING), mistakes
 
 
-def _parameter(
-    name: str, annotation: Any, default: Any, positional: bool, path_names: tuple[str, ...], methods: frozenset[str], providers: Providers
-) -> Parameter | tuple[str, str]:
+def _parameter(name: str, annotation: Any, default: Any, positional: bool, options: SignatureOptions) -> Parameter | tuple[str, str]:
     """Decide what one parameter is; a pair is what is wrong and the fix."""
+    path_names, methods = options.param_names, options.methods
 
     def made(kind: Kind, key: str = name, *, marker: Marker | None = None, dependency: Dependency | None = None) -> Parameter:
         return Parameter(name, annotation, kind, key, default, marker, dependency, positional)
@@ -172,7 +176,7 @@ def _parameter(
                 return made(kind)
     if name in path_names:
         return made("path")
-    dependency_found = providers.find(made("dependency"))
+    dependency_found = options.providers.find(made("dependency"))
     if dependency_found is not None:
         return made("dependency", dependency=dependency_found)
     if loaded("erlen.http.upload", "UploadFile") in (plain, item_of(plain)):
@@ -244,9 +248,7 @@ def takes_text(annotation: Any) -> bool:
 
 
 def is_union(annotation: Any) -> bool:
-    from types import UnionType
-
-    return get_origin(annotation) in (Union, UnionType)
+    return get_origin(annotation) in UNIONS
 
 
 def bare(annotation: Any) -> Any:
@@ -287,18 +289,20 @@ def describe(subject: Any) -> str:
 
 def location_of(function: Any) -> str:
     """Return `file:line` of a function or class, or an empty string."""
-    import os
-
     while isinstance(function, partial):
         function = function.func
     code = getattr(getattr(function, "__wrapped__", function), "__code__", None)
     if code is None:
         code = getattr(getattr(type(function), "__call__", None), "__code__", None)  # noqa: B004 - the method itself is wanted
-    if code is None:
-        return ""
-    path = code.co_filename
+    return "" if code is None else short(f"{code.co_filename}:{code.co_firstlineno}")
+
+
+def short(where: str) -> str:
+    """Return a location relative to the current folder, where it is below that."""
+    import os
+
     try:
-        shown = os.path.relpath(path)
+        shown = os.path.relpath(where)
     except ValueError:
-        shown = path
-    return f"{path if shown.startswith('..') else shown}:{code.co_firstlineno}"
+        return where
+    return where if shown.startswith("..") else shown

@@ -75,13 +75,10 @@ def reader_for(parameter: Parameter, *, embed: bool, json_depth: int, params_at:
         params_at: the position of each path parameter in `request.params`.
     """
     kind = parameter.kind
-    if kind in _GIVEN:
-        return Reader(parameter, [f"{{v}} = {_GIVEN[kind]}"], {}, _never, (), can_fail=False)
-    if kind == "form_data":
-        return Reader(parameter, ["{v} = form"], {}, _never, (), frozenset({"form"}), can_fail=False)
-    if kind == "path":
-        # The router has converted it, and checked its constraints: what does not fit is no path of this route.
-        return Reader(parameter, [f"{{v}} = request.params[{params_at[parameter.key]}]"], {}, _never, (), can_fail=False)
+    # The router has converted what is in the path, and checked its constraints: what does not fit is no path of this route.
+    given = f"request.params[{params_at[parameter.key]}]" if kind == "path" else _GIVEN.get(kind)
+    if given is not None:
+        return Reader(parameter, [f"{{v}} = {given}"], {}, _never, (), _NEEDS.get(kind, frozenset()), can_fail=False)
     if kind == "body":
         return None if embed else _body_reader(parameter, json_depth)
     if kind in ("query", "header", "cookie", "form"):
@@ -93,9 +90,16 @@ def reader_for(parameter: Parameter, *, embed: bool, json_depth: int, params_at:
     return None
 
 
-_GIVEN = {"request": "request", "session": "request.session", "headers": "request.headers", "query_params": "request.query"}
+_GIVEN: dict[str, str] = {
+    "request": "request",
+    "session": "request.session",
+    "headers": "request.headers",
+    "query_params": "request.query",
+    "form_data": "form",
+}
 _TEXT = {"query": "q.get({k}_key)", "header": "request.header({k}_key)", "cookie": "cookies.get({k}_key)", "form": "form.get({k}_key)"}
-_NEEDS = {"query": frozenset({"query"}), "header": frozenset[str](), "cookie": frozenset({"cookies"}), "form": frozenset({"form"})}
+_FORM = frozenset({"form"})
+_NEEDS = {"query": frozenset({"query"}), "cookie": frozenset({"cookies"}), "form": _FORM, "form_data": _FORM}
 
 
 async def _never(request: Request) -> Any:
@@ -131,7 +135,7 @@ def _text_reader(parameter: Parameter) -> Reader:
         return decode(value)
 
     env = {"key": key, "decode": decode, "default": default}
-    return Reader(parameter, lines, env, read, (kind, key), _NEEDS[kind])
+    return Reader(parameter, lines, env, read, (kind, key), _NEEDS.get(kind, frozenset()))
 
 
 def _default_maker(default: Any) -> Callable[[], Any]:
@@ -189,7 +193,7 @@ def _model_reader(parameter: Parameter) -> Reader:
 def _slow_reader(parameter: Parameter, read: Read) -> Reader:
     """A parameter for which the fast way is the slow one."""
     kind = "form" if parameter.kind == "file" else parameter.kind
-    needs = _NEEDS["form"] if kind == "form" else frozenset[str]()
+    needs = _FORM if kind == "form" else frozenset[str]()
     return Reader(parameter, ["{v} = await {k}_read(request)"], {"read": read}, read, (kind, parameter.key), needs)
 
 
@@ -225,14 +229,10 @@ def _body_reader(parameter: Parameter, json_depth: int) -> Reader:
     empty = _default_maker(None if parameter.default is MISSING else parameter.default)
     if plain is bytes:
         _refuse_constraints(parameter)
-    if plain in (bytes, str):
-        decode: Callable[[bytes], Any] = _raw_decoder(plain, parameter.annotation)
-        check = _type_check((marker.media_type,)) if marker.media_type else None
-        exact: frozenset[str] = frozenset()
-    else:
-        decode = json_decoder(parameter.annotation, depth=json_depth)
-        check = _type_check((marker.media_type,) if marker.media_type else None)
-        exact = frozenset() if marker.media_type else JSON_TYPES
+    is_raw = plain in (bytes, str)
+    decode = _raw_decoder(plain, parameter.annotation) if is_raw else json_decoder(parameter.annotation, depth=json_depth)
+    check = None if is_raw and not marker.media_type else _type_check(marker.media_type)
+    exact: frozenset[str] = frozenset() if marker.media_type else JSON_TYPES
     lines = []
     if optional:
         lines += ["if not body:", "    {v} = {k}_empty()", "else:"]
@@ -263,27 +263,20 @@ def embedded_reader(parameters: list[Parameter], json_depth: int) -> tuple[Calla
             raise ConfigurationError(
                 f"body parameter `{parameter.name}` is bytes, which cannot be a member of a JSON object: take it alone"
             )
-        if parameter.required:
-            field = msgspec.field(name=parameter.key)
-        else:
-            field = msgspec.field(name=parameter.key, default_factory=_default_maker(parameter.default))
-        fields.append((parameter.name, parameter.annotation, field))
+        default = {} if parameter.required else {"default_factory": _default_maker(parameter.default)}
+        fields.append((parameter.name, parameter.annotation, msgspec.field(name=parameter.key, **default)))
     model = msgspec.defstruct("Body", fields, kw_only=True)
     return json_decoder(model, depth=json_depth), _type_check(None)
 
 
-def _type_check(accepted: tuple[str, ...] | None) -> Callable[[Request], None]:
+def _type_check(media_type: str | None) -> Callable[[Request], None]:
+    """Return what refuses another media type; without one, what is no JSON."""
+    wanted = media_type or "application/json"
+
     def check(request: Request) -> None:
         sent = request.content_type
-        if accepted is None:
-            if not sent or sent == "application/json" or (sent.startswith("application/") and sent.endswith("+json")):
-                return
-            wanted = "application/json"
-        else:
-            if sent in accepted:
-                return
-            wanted = " or ".join(accepted)
-        raise UnsupportedMediaType(f"Send the body as {wanted}, not as {sent or 'an unnamed type'}.")
+        if sent != wanted and (media_type or (sent and not (sent.startswith("application/") and sent.endswith("+json")))):
+            raise UnsupportedMediaType(f"Send the body as {wanted}, not as {sent or 'an unnamed type'}.")
 
     return check
 

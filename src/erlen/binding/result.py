@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Mapping
 from os import PathLike
-from types import AsyncGeneratorType, GeneratorType, NoneType, UnionType
-from typing import Annotated, Any, Literal, TypeAlias, Union, get_args, get_origin
+from types import AsyncGeneratorType, GeneratorType, NoneType
+from typing import Any, Literal, TypeAlias, Union, get_args, get_origin
 
 from msgspec import Raw, Struct
 
+from erlen.binding.parameter import MODELS, is_union, strip_annotated
 from erlen.errors import ErlenError
 from erlen.http.response import HTML, JSON, OCTETS, TEXT, Response, StreamResponse
 from erlen.schema.encode import json_encoder
+from erlen.schema.model import kind_of
 from erlen.types import MISSING, loaded
 
 __all__ = ["Encoder", "ResultEncoders", "ResultPlan", "StreamMode", "encode_result", "plan_result", "to_response"]
@@ -19,6 +21,7 @@ __all__ = ["Encoder", "ResultEncoders", "ResultPlan", "StreamMode", "encode_resu
 Encoder: TypeAlias = Callable[[object], bytes]
 ResultEncoders: TypeAlias = Mapping[type, Callable[[Any], Any]]
 """By class: what makes of a value something that can be answered."""
+MAYBE_NONE: tuple[object, ...] = (None, NoneType, Any, object)
 StreamMode: TypeAlias = Literal["events", "text", "bytes", "lines", "peek"]
 
 
@@ -48,18 +51,17 @@ def plan_result(annotation: Any, *, status: int, name: str, debug: bool, encoder
         debug: refuse a forgotten `return`.
         encoders: what classes that nobody here knows become.
     """
-    plain = _bare(annotation)
+    plain = strip_annotated(annotation)
+    forbids_none = debug and plain not in MAYBE_NONE and NoneType not in get_args(plain)
     stream = stream_mode(annotation)
     typed_json = _typed_encoder(annotation)
     item = next(iter(get_args(plain)), Any) if stream == "lines" else Any
     encode_item = _typed_encoder(item) if stream == "lines" else None
 
     def convert(value: object) -> Response:
-        if value is None:
-            if annotation is MISSING and debug:
-                raise ErlenError(f"{name} returned None: is a `return` missing? Annotate it `-> None` to answer 204 No Content")
-            return _nothing(annotation, status)
-        if encoders:
+        if value is None and forbids_none:
+            raise ErlenError(f"{name} returned None: is a `return` missing? Annotate it `-> None` to answer 204 No Content")
+        if encoders and value is not None:
             value = encode_result(value, encoders)
         return to_response(value, status=status, encode=typed_json, stream=stream or "peek", encode_item=encode_item, name=name)
 
@@ -70,7 +72,8 @@ def plan_result(annotation: Any, *, status: int, name: str, debug: bool, encoder
     fast = get_origin(plain) or plain
     if fast in encoders:
         return ResultPlan(None, None, JSON, status, convert)
-    if fast in (dict, list) or (isinstance(fast, type) and _is_model(fast) and not hasattr(fast, "__html__")):
+    is_model = isinstance(fast, type) and not is_union(plain) and kind_of(fast) in MODELS
+    if fast in (dict, list) or (is_model and not hasattr(fast, "__html__")):
         return ResultPlan(fast, typed_json, JSON, status, convert)
     return ResultPlan(None, None, JSON, status, convert, stream, encode_item)
 
@@ -160,22 +163,18 @@ def stream_response(
 
 def stream_mode(annotation: Any) -> StreamMode | None:
     """Return how an iterator annotated like this is streamed; None when the annotation names no iterator."""
-    plain = _bare(annotation)
+    plain = strip_annotated(annotation)
     origin = get_origin(plain) or plain
-    if not isinstance(origin, type) or not issubclass(origin, (Iterator, AsyncIterator, Iterable, AsyncIterable)):
-        return None
-    if not (issubclass(origin, (Iterator, AsyncIterator)) or origin in (Iterable, AsyncIterable)):
+    if not isinstance(origin, type) or not (issubclass(origin, (Iterator, AsyncIterator)) or origin in (Iterable, AsyncIterable)):
         return None
     arguments = get_args(plain)
-    if not arguments:
-        return "peek"
-    return mode_of_item(arguments[0])
+    return mode_of_item(arguments[0]) if arguments else "peek"
 
 
 def mode_of_item(item: Any) -> StreamMode:
     """Return how items of this type, or this first item's type, are streamed."""
-    plain = _bare(item)
-    options = get_args(plain) if get_origin(plain) in (Union, UnionType) else (plain,)
+    plain = strip_annotated(item)
+    options = get_args(plain) if is_union(plain) else (plain,)
     classes = [option for option in options if isinstance(option, type)]
     # PERF: what a module defines that was never loaded stands in no annotation; so files, forms and events load on first use.
     if any(issubclass(option, loaded("erlen.http.event", "Event")) for option in classes):
@@ -187,21 +186,8 @@ def mode_of_item(item: Any) -> StreamMode:
     return "peek" if plain in (Any, object) else "lines"
 
 
-def _nothing(annotation: Any, status: int) -> Response:
-    return Response(b"", 204 if status == 200 else status)
-
-
 def _is_status(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and 100 <= value <= 599
-
-
-def _is_model(plain: type) -> bool:
-    return (
-        hasattr(plain, "__struct_fields__")
-        or hasattr(plain, "__dataclass_fields__")
-        or hasattr(plain, "__attrs_attrs__")
-        or hasattr(plain, "model_validate")
-    )
 
 
 def _typed_encoder(annotation: Any) -> Encoder:
@@ -215,11 +201,11 @@ def _json_parts(annotation: Any) -> list[Any]:
 
     Responses, text, bytes and paths are something else; of `tuple[Item, int]` it is the item.
     """
-    plain = _bare(annotation)
+    plain = strip_annotated(annotation)
     origin = get_origin(plain) or plain
     arguments = get_args(plain)
-    if origin in (Union, UnionType):
-        if any(_bare(argument) in (Any, object) for argument in arguments):
+    if is_union(plain):
+        if any(strip_annotated(argument) in (Any, object) for argument in arguments):
             return []
         return [part for argument in arguments for part in _json_parts(argument)]
     if origin is tuple and len(arguments) in (2, 3) and _is_status_type(arguments[1]):
@@ -231,16 +217,10 @@ def _json_parts(annotation: Any) -> list[Any]:
 
 
 def _is_status_type(annotation: Any) -> bool:
-    plain = _bare(annotation)
+    plain = strip_annotated(annotation)
     if get_origin(plain) is Literal:
         return all(_is_status(value) for value in get_args(plain))
     return isinstance(plain, type) and issubclass(plain, int) and plain is not bool
-
-
-def _bare(annotation: Any) -> Any:
-    while get_origin(annotation) is Annotated:
-        annotation = annotation.__origin__
-    return annotation
 
 
 def _encoded(items: Iterable[Any], encode: Encoder) -> Iterator[Raw]:

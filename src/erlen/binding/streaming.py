@@ -83,14 +83,16 @@ async def _in_threads(items: Iterator[Any], thread_call: ThreadCall) -> AsyncIte
             await thread_call(close)
 
 
-class _AsyncStream:
+class _Chunks:
     """Chunks that clean up at their end; a class, because a generator that nobody begins could not."""
 
-    def __init__(self, chunks: AsyncIterator[Any], cleanup: Cleanup, response: StreamResponse) -> None:
+    def __init__(self, chunks: Any, cleanup: Cleanup, response: StreamResponse) -> None:
         self._chunks = chunks
         self._cleanup = cleanup
         self._response = response
 
+
+class _AsyncStream(_Chunks):
     def __aiter__(self) -> AsyncIterator[Any]:
         return self
 
@@ -112,14 +114,7 @@ class _AsyncStream:
             await self._cleanup.fail(GeneratorExit())
 
 
-class _Stream:
-    """The same in a thread."""
-
-    def __init__(self, chunks: Iterator[Any], cleanup: Cleanup, response: StreamResponse) -> None:
-        self._chunks = chunks
-        self._cleanup = cleanup
-        self._response = response
-
+class _Stream(_Chunks):
     def __iter__(self) -> Iterator[Any]:
         return self
 

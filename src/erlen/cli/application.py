@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_origin
 
 import click
 
 from erlen.app.application import App
 from erlen.app.site import Site
-from erlen.binding.parameter import bare, is_list, item_of
+from erlen.binding.parameter import bare, describe, is_list, item_of, location_of
 from erlen.errors import ConfigurationError
 from erlen.schema.hints import hints_of
 from erlen.schema.text import text_decoder
@@ -21,29 +23,55 @@ if TYPE_CHECKING:
 else:  # generic only since click 8.4
     AnyParamType = click.ParamType
 
-__all__ = ["load_site", "own_commands"]
+__all__ = ["load_site", "loading", "own_commands"]
 
 
 def load_site(spec: str | None) -> Site:
     """Find, import and freeze the application.
 
     Raises:
-        click.ClickException: saying what was looked for, or listing the application's mistakes.
+        click.ClickException: saying what was looked for, listing the application's mistakes, or showing what its import raised.
     """
-    try:
+    with loading():
         app = load_app(spec)
         if isinstance(app, App):
             return app.site
         if isinstance(app, Site):
             return app
-    except ConfigurationError as error:
-        raise click.ClickException(str(error)) from None
     raise click.ClickException(f"{app!r} is no Erlen application")
 
 
+@contextmanager
+def loading() -> Generator[None]:
+    """Turn what the application raises while it loads into a message of the command line.
+
+    Raises:
+        click.ClickException: as `load_site` does.
+    """
+    try:
+        yield
+    except click.ClickException:
+        raise
+    except ConfigurationError as error:
+        raise click.ClickException(str(error)) from None
+    except Exception as error:
+        from erlen.cli.load_error import describe_load_error
+
+        raise click.ClickException(f"the application does not load:\n\n{describe_load_error(error, Path.cwd())}") from error
+
+
 def own_commands(site: Site) -> dict[str, click.Command]:
-    """Return the functions that `@app.command` registered, as commands."""
-    made = [_command(function) for function in site.commands]
+    """Return the functions that `@app.command` registered, as commands.
+
+    Raises:
+        click.ClickException: if a parameter of one has a type that no text can become.
+    """
+    made: list[click.Command] = []
+    for function in site.commands:
+        try:
+            made.append(_command(function))
+        except ConfigurationError as error:
+            raise click.ClickException(f"the command {describe(function)}, {location_of(function)}: {error}") from None
     return {command.name: command for command in made if command.name}
 
 

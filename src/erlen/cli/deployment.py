@@ -1,21 +1,48 @@
-"""What to mend before a site goes into production: `erlen check --deploy`."""
+"""What to mend before a site goes into production, and what to mind: `erlen check --deploy`, and the notes of `erlen run`."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
+from erlen.app.door import Door, needs_loop
 from erlen.app.settings import Settings
 from erlen.app.site import Site
 from erlen.errors import Mistake
 
-__all__ = ["deployment_mistakes"]
+__all__ = ["deployment_mistakes", "deployment_notes", "start_notes"]
 
 FEW = 5
+FORGED = (
+    "the proxies in TRUSTED_PROXIES must drop header names with underscores, as nginx does unless told otherwise: "
+    "WSGI cannot tell a client's X_Forwarded_For from X-Forwarded-For"
+)
 
 
 def deployment_mistakes(site: Site) -> list[Mistake]:
     """Return what is unsafe in production about a site's settings, each with its fix."""
     return [Mistake(message, f"setting {setting.upper()}", fix) for setting, message, fix in _look(site.settings)]
+
+
+def deployment_notes(site: Site) -> list[str]:
+    """Return what is safe only as long as something outside of the settings is as it should be."""
+    if not _takes_forged_headers(site.settings) or needs_loop(site):
+        return []
+    return [f"with `erlen run --door wsgi`, or another WSGI server, {FORGED}"]
+
+
+def start_notes(settings: Settings, door: Door) -> Iterator[str]:
+    """Yield what whoever starts a server should know."""
+    if settings.debug:
+        yield "debug mode is on: visitors see the code and its data; unset DEBUG"
+    elif not settings.secret_key:
+        yield "no SECRET_KEY: sessions and flash messages fail until there is one; `erlen secret` makes it"
+    if door == "wsgi" and _takes_forged_headers(settings):
+        yield FORGED
+
+
+def _takes_forged_headers(settings: Settings) -> bool:
+    """Whether headers are believed whose names a client can write in another way on WSGI; `Forwarded` has no hyphen."""
+    return bool(settings.trusted_proxies) and settings.proxy_header == "x-forwarded"
 
 
 def _look(settings: Settings) -> Iterator[tuple[str, str, str]]:

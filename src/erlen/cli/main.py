@@ -2,19 +2,35 @@
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 
 import click
 
-__all__ = ["main"]
+__all__ = ["COMMANDS", "main"]
 
 # Each command's module is imported when the command is used: the start-up of one does not pay for the others.
-COMMANDS = {
-    "run": ("erlen.cli.run", "Serve the application in production."),
-    "routes": ("erlen.cli.routes", "List the routes of the application."),
-    "check": ("erlen.cli.check", "Report every mistake in the application and its settings."),
-    "secret": ("erlen.cli.secret", "Print a new secret key."),
+GROUPS = {
+    "Start": {
+        "new": ("erlen.cli.new", "Make a new application in a folder of its own."),
+        "dev": ("erlen.cli.dev", "Serve the application while you write it."),
+        "shell": ("erlen.cli.shell", "Python with the application loaded."),
+    },
+    "Serve": {
+        "run": ("erlen.cli.run", "Serve the application in production."),
+    },
+    "Inspect": {
+        "routes": ("erlen.cli.routes", "List the routes of the application."),
+        "check": ("erlen.cli.check", "Report every mistake in the application and its settings."),
+        "settings": ("erlen.cli.settings", "Show each setting, and where its value comes from."),
+    },
+    "Build": {
+        "static": ("erlen.cli.static", "Static files: find them, build them for production."),
+        "secret": ("erlen.cli.secret", "Print a new secret key."),
+        "completion": ("erlen.cli.completion", "Print what completes `erlen` commands in your shell."),
+    },
 }
+COMMANDS = {name: command for group in GROUPS.values() for name, command in group.items()}
 
 
 class Commands(click.Group):
@@ -43,12 +59,13 @@ class Commands(click.Group):
             raise click.UsageError(f"{reason} Did you mean {near[0]!r}?", ctx) from None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
-        own = _own_commands(ctx, quiet=True)
-        if own:
-            with formatter.section("Commands of this application"):
-                formatter.write_dl([(name, command.get_short_help_str()) for name, command in own.items()])
+        own = {name: command.get_short_help_str() for name, command in _own_commands(ctx, quiet=True).items() if name not in COMMANDS}
+        groups = {title: {name: text for name, (_, text) in group.items()} for title, group in GROUPS.items()} | {"Your application": own}
+        width = max(len(name) for group in groups.values() for name in group)
+        for title, group in groups.items():
+            if group:
+                with formatter.section(title):
+                    formatter.write_dl([(name.ljust(width), text) for name, text in group.items()])
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -57,14 +74,23 @@ class Commands(click.Group):
     "spec",
     metavar="APP",
     envvar="ERLEN_APP",
+    show_envvar=True,
     is_eager=True,  # --help lists the application's own commands
     help="The application: app.py, pkg.mod:app. Found by itself in the current folder.",
 )
 @click.version_option(package_name="erlen", prog_name="erlen")
 @click.pass_context
 def main(ctx: click.Context, spec: str | None) -> None:
-    """Erlen, the web framework that grows in place."""
+    """Erlen, the web framework that grows in place.
+
+    \b
+      erlen new blog && cd blog && erlen dev
+
+    `erlen COMMAND --help` explains each command.
+    """  # noqa: D301 - click keeps the lines after this mark
     ctx.obj = spec
+    if os.environ.get("NO_COLOR"):  # no-color.org
+        ctx.color = False
 
 
 def _own_commands(ctx: click.Context, *, quiet: bool) -> dict[str, click.Command]:
@@ -73,9 +99,7 @@ def _own_commands(ctx: click.Context, *, quiet: bool) -> dict[str, click.Command
 
     try:
         return own_commands(load_site(ctx.params.get("spec")))
-    except Exception as error:
+    except click.ClickException:
         if quiet:
             return {}
-        if isinstance(error, click.ClickException):
-            raise
-        raise click.ClickException(f"the application does not load: {error}") from error
+        raise

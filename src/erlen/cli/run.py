@@ -13,16 +13,25 @@ from erlen.errors import ConfigurationError
 
 __all__ = ["command"]
 
+LOGGING = "erlen.observe.logging:configure_logging"
+"""What each worker calls once it has loaded the application."""
+
 
 @click.command()
-@click.option("--host", default="127.0.0.1", show_default=True, envvar="HOST", help="The address to listen on; 0.0.0.0 for all.")
-@click.option("--port", "-p", default=8000, show_default=True, envvar="PORT", type=click.IntRange(1, 65535))
+@click.option(
+    "--host", default="127.0.0.1", show_default=True, envvar="HOST", show_envvar=True, help="The address to listen on; 0.0.0.0 for all."
+)
+@click.option(
+    "--port", "-p", default=8000, show_default=True, envvar="PORT", show_envvar=True, type=click.IntRange(1, 65535), help="The port."
+)
 @click.option("--unix", "uds", type=click.Path(path_type=Path), help="Listen on a Unix socket instead.")
-@click.option("--workers", "-w", default=1, show_default=True, envvar="WORKERS", type=click.IntRange(1, 256), help="Processes.")
+@click.option(
+    "--workers", "-w", default=1, show_default=True, envvar="WORKERS", show_envvar=True, type=click.IntRange(1, 256), help="Processes."
+)
 @click.option("--threads", type=click.IntRange(1, 1024), help="Threads per worker for `def` handlers; by default the setting THREADS.")
 @click.option("--door", type=click.Choice(["rsgi", "asgi", "wsgi"]), help="By default the best for this application.")
-@click.option("--engine", type=click.Choice(["granian", "uvicorn"]), default="granian", show_default=True)
-@click.option("--access-log/--no-access-log", default=False, help="A line for each request.")
+@click.option("--engine", type=click.Choice(["granian", "uvicorn"]), default="granian", show_default=True, help="The server.")
+@click.option("--access-log/--no-access-log", default=False, show_default=True, help="A line for each request.")
 @click.option(
     "--kill-timeout", default=30, show_default=True, type=click.IntRange(1, 3600), help="Seconds a worker has to finish its requests."
 )
@@ -45,11 +54,25 @@ def command(
 ) -> None:
     """Serve the application in production.
 
-    It ends on SIGTERM or Ctrl-C once the requests in flight are answered; SIGHUP replaces the workers one by one.
-    """
+    It ends on SIGTERM or Ctrl-C once the requests in flight are answered; SIGHUP replaces the workers one by one, with the code as it
+    then is.
+
+    Logs go to standard error, one JSON object a line; LOG_FORMAT=text writes lines for people, LOG_LEVEL says from which level on.
+    `erlen check --deploy` says what is missing before the first start.
+
+    \b
+    Examples:
+      erlen run
+      erlen run --host 0.0.0.0 --port 80 --workers 4
+      erlen run --unix /run/site.sock --access-log
+      erlen --app shop.web:site run
+    """  # noqa: D301 - click keeps the lines after this mark
     import os
 
+    from erlen.cli.deployment import start_notes
+    from erlen.observe.logging import configure_logging
     from erlen.server import granian, uvicorn
+    from erlen.server.options import ServeOptions
 
     if threads is not None:
         os.environ["THREADS"] = str(threads)
@@ -66,27 +89,12 @@ def command(
         click.echo(
             f"  engine   {server.describe()}, {workers} {'worker' if workers == 1 else 'workers'}, {site.settings.threads} threads each"
         )
-        if not site.settings.secret_key and not site.settings.debug:
-            click.secho(
-                "  note     no SECRET_KEY: sessions and flash messages fail until there is one; `erlen secret` makes it",
-                fg="yellow",
-                err=True,
-            )
-        if engine == "uvicorn":
-            uvicorn.serve(
-                spec,
-                host=host,
-                port=port,
-                uds=uds,
-                workers=workers,
-                access_log=access_log,
-                kill_timeout=kill_timeout,
-                tls_certificate=tls_certificate,
-                tls_key=tls_key,
-            )
-        else:
-            granian.serve(
-                spec,
+        for note in start_notes(site.settings, choice.door):
+            click.secho(f"  note     {note}", fg="yellow", err=True)
+        configure_logging(site.settings)
+        server.serve(
+            ServeOptions(
+                target=spec,
                 door=choice.door,
                 host=host,
                 port=port,
@@ -97,6 +105,8 @@ def command(
                 kill_timeout=kill_timeout,
                 tls_certificate=tls_certificate,
                 tls_key=tls_key,
+                configure=LOGGING,
             )
+        )
     except ConfigurationError as error:
         raise click.ClickException(str(error)) from None

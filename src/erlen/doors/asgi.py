@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from asyncio import Event, Lock
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from itertools import chain
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from erlen.doors.after import run_work
 from erlen.doors.chunk import as_bytes
-from erlen.doors.deadline import Deadlines
-from erlen.doors.headers import BODILESS, BytePairs, HeaderLists, as_byte_pairs
-from erlen.doors.lifespan import Lifespan
+from erlen.doors.door import CLOSE, Door, DoorRequest, incomplete, several_hosts
+from erlen.doors.headers import BODILESS, BytePairs, as_byte_pairs
 from erlen.doors.log import log_failure
 from erlen.doors.protocol import Site
-from erlen.doors.request import CLOSE, DoorRequest, incomplete, several_hosts
 from erlen.doors.stream import discard_stream, send_stream
 from erlen.errors import HeaderFieldsTooLarge, HTTPError, URITooLong
+from erlen.http.limits import Limits
 from erlen.http.response import Response, StreamResponse
 
 if TYPE_CHECKING:
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
 
 __all__ = ["AsgiDoor", "AsgiRequest", "Message", "Receive", "Scope", "Send"]
 
-Value = TypeVar("Value")
 Scope: TypeAlias = MutableMapping[str, Any]
 Message: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[Message]]
@@ -37,12 +35,13 @@ class AsgiRequest(DoorRequest, kw_only=True, eq=False, weakref=True):
 
     scope: Scope
     receive: Receive
-    door: AsgiDoor
     _incoming: _Incoming | None = None
 
     def header(self, name: str) -> str | None:
         # PERF: most requests read one to three fields; walking the list is cheaper than making a dictionary of it.
         wanted = name.encode("latin-1")
+        if name == "cookie":  # browsers split it over HTTP/2 (RFC 9113, section 8.2.3)
+            return "; ".join(value.decode("latin-1") for key, value in self.scope["headers"] if key == wanted) or None
         for key, value in self.scope["headers"]:
             if key == wanted:
                 return value.decode("latin-1")  # type: ignore[no-any-return]
@@ -83,17 +82,14 @@ class AsgiRequest(DoorRequest, kw_only=True, eq=False, weakref=True):
     def mount_path(self) -> str:
         return self.scope.get("root_path", "").rstrip("/")  # type: ignore[no-any-return]
 
-    async def receive_all(self, limit: int) -> bytes:
-        return b"".join([chunk async for chunk in self.receive_chunks(limit)])
+    async def receive_all(self, limits: Limits, length: int | None) -> bytes:
+        return b"".join([chunk async for chunk in self.receive_chunks(limits, length)])
 
-    def receive_chunks(self, limit: int) -> AsyncIterator[bytes]:
-        return self.door.deadlines.read(self, limit, self._messages().next_part)
+    def receive_chunks(self, limits: Limits, length: int | None) -> AsyncIterator[bytes]:
+        return self.read_parts(self._messages().next_part, limits, length)
 
     async def wait_disconnect(self) -> None:
         await self._messages().until_disconnect()
-
-    def wait(self, coroutine: Coroutine[Any, Any, Value]) -> Value:
-        return self.door.site.pool.wait(coroutine)
 
     def _messages(self) -> _Incoming:
         if self._incoming is None:
@@ -156,20 +152,13 @@ class _Incoming:
             self._kept.append(message.get("body", b""))
 
 
-class AsgiDoor:
+class AsgiDoor(Door[tuple[bytes, bytes]]):
     """An ASGI application that serves a site."""
 
     def __init__(self, site: Site) -> None:
-        self.site = site
-        self.deadlines = Deadlines()
+        super().__init__(site, as_byte_pairs)
         self._dispatch = site.dispatch
         self._header_count = site.limits.header_count
-        self._header_size = site.limits.header_size
-        self._target_size = site.limits.target_size
-        self._lists = HeaderLists(site, as_byte_pairs)
-        self._shared = self._lists.shared
-        self._checks_scheme = self._lists.depends_on_scheme
-        self._trusts_proxies = site.trusts_proxies
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or run the site's lifespan."""
@@ -208,8 +197,8 @@ class AsgiDoor:
         if len(request.path) + len(request.query_string) > self._target_size:
             return URITooLong(headers=CLOSE)
         # PERF: half the time of a loop.
-        if len(headers) > self._header_count or sum(map(len, chain.from_iterable(headers))) > self._header_size:
-            detail = f"More than {self._header_count} header fields, or more than {self._header_size} bytes of them."
+        if len(headers) > self._header_count or sum(map(len, chain.from_iterable(headers))) > self.header_size:
+            detail = f"More than {self._header_count} header fields, or more than {self.header_size} bytes of them."
             return HeaderFieldsTooLarge(detail, headers=CLOSE)
         return None
 
@@ -234,31 +223,29 @@ class AsgiDoor:
         elif whole_file is not None:
             await send({"type": "http.response.pathsend", "path": whole_file})
             return
-        elif not await self._send_chunks(request, stream, send):
-            return
+        else:
+            try:
+                if not await send_stream(request, stream, self.site, lambda data: send(_part(data))):
+                    return
+            except Exception as error:
+                # Raised on: a server that gets no last message breaks the connection off, and the client sees that a part is missing.
+                log_failure("a stream failed", request, error)
+                raise
         await send({"type": "http.response.body", "body": b""})
-
-    async def _send_chunks(self, request: AsgiRequest, stream: StreamResponse, send: Send) -> bool:
-        async def send_chunk(data: bytes) -> None:
-            await send({"type": "http.response.body", "body": data, "more_body": True})
-
-        try:
-            return await send_stream(request, stream, self.site, send_chunk)
-        except Exception as error:
-            # Raised on: a server that gets no last message breaks the connection off, so that the client sees that a part is missing.
-            log_failure("a stream failed", request, error)
-            raise
 
     async def _serve_other(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
-            lifespan = Lifespan(self.site)
-            await _take_step("startup", lifespan.start, receive, send)
-            await _take_step("shutdown", lifespan.stop, receive, send)
+            await _take_step("startup", self._lifespan.start, receive, send)
+            await _take_step("shutdown", self._lifespan.stop, receive, send)
         elif scope["type"] == "websocket":
             await receive()
             await send({"type": "websocket.close", "code": 1011, "reason": "No WebSocket is served here."})
         else:
             raise ValueError(f"an ASGI application of Erlen serves http and lifespan, not {scope['type']!r}")
+
+
+def _part(data: bytes) -> Message:
+    return {"type": "http.response.body", "body": data, "more_body": True}
 
 
 async def _take_step(name: str, step: Callable[[], Awaitable[None]], receive: Receive, send: Send) -> None:

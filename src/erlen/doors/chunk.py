@@ -12,6 +12,7 @@ from erlen.http.response import Response
 __all__ = ["BrokenStream", "InContext", "Measure", "as_bytes", "is_event_stream"]
 
 Item = TypeVar("Item")
+Default = TypeVar("Default")
 
 
 class BrokenStream(ErlenError):
@@ -52,18 +53,16 @@ class Measure:
 
 
 class InContext(Generic[Item]):
-    """An iterator whose steps all run in one context, and that can be closed even when it was never begun, as WSGI asks."""
+    """Items that are all made in one context, and can be closed even when none was asked for, as WSGI asks."""
 
     def __init__(self, items: Iterable[Item], context: Context) -> None:
         self._items = items
         self._iterator: Iterator[Item] | None = None
         self._context = context
 
-    def __iter__(self) -> Iterator[Item]:
-        return self
-
-    def __next__(self) -> Item:
-        return self._context.run(self._next)
+    def step(self, default: Default) -> Item | Default:
+        """Return the next item, or `default` after the last."""
+        return self._context.run(self._next, default)
 
     def close(self) -> None:
         """Close the generator, or whatever it is that has a `close`."""
@@ -73,10 +72,10 @@ class InContext(Generic[Item]):
                 self._context.run(close)
                 return
 
-    def _next(self) -> Item:
+    def _next(self, default: Default) -> Item | Default:
         if self._iterator is None:
             self._iterator = iter(self._items)
-        return next(self._iterator)
+        return next(self._iterator, default)
 
 
 def as_bytes(chunk: object) -> bytes:

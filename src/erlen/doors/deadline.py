@@ -1,14 +1,13 @@
-"""Reading bodies on an event loop, within their limits; the one on time costs no timer per request."""
+"""Limits of time on an event loop, which cost no timer per request."""
 
 from __future__ import annotations
 
-from asyncio import AbstractEventLoop, CancelledError, TimerHandle, get_running_loop
-from collections.abc import AsyncIterator, Awaitable, Callable
+from asyncio import AbstractEventLoop, CancelledError, TimerHandle, current_task, get_running_loop
+from collections.abc import Awaitable
 from typing import TypeVar
 
 from erlen.doors.interruption import Interruption
-from erlen.doors.request import DoorRequest, incomplete
-from erlen.errors import ContentTooLarge, RequestTimeout
+from erlen.errors import RequestTimeout
 
 __all__ = ["Deadlines"]
 
@@ -40,7 +39,8 @@ class Deadlines:
         if self._timer is None or self._loop is not loop:  # the timer of a loop that has ended never fires
             self._loop = loop
             self._timer = loop.call_later(TICK, self._sweep)
-        interruption = Interruption(loop)
+        task = current_task(loop)
+        interruption = Interruption(task, 0 if task is None else task.cancelling())
         self._waits[interruption] = loop.time() + seconds
         try:
             return await awaitable
@@ -50,35 +50,6 @@ class Deadlines:
             raise
         finally:
             del self._waits[interruption]
-
-    async def read(self, request: DoorRequest, limit: int, next_part: Callable[[], Awaitable[tuple[bytes, bool]]]) -> AsyncIterator[bytes]:
-        """Read the body of a request.
-
-        Args:
-            request: whose `limits.body_timeout` and Content-Length count.
-            limit: how many bytes it may have.
-            next_part: reads the next piece of it, and tells whether more may follow.
-
-        Raises:
-            RequestTimeout: when it takes too long.
-            ContentTooLarge: if it is larger than `limit`.
-            BadRequest: if it is not as long as its Content-Length says.
-        """
-        patience = request.limits.body_timeout
-        clock = get_running_loop().time
-        received = 0
-        more = True
-        while more:
-            began = clock()
-            chunk, more = await self.limit(next_part(), patience)
-            patience -= clock() - began
-            received += len(chunk)
-            if received > limit:
-                raise ContentTooLarge(f"The body has more than {limit} bytes.")
-            if chunk:
-                yield chunk
-        if request.content_length not in (None, received):
-            raise incomplete()
 
     def _sweep(self) -> None:
         loop = self._loop

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Generic, TypeVar
+from typing import Generic, TypeAlias, TypeVar
 
 from erlen.doors.log import log_error
 from erlen.doors.protocol import Site
 from erlen.http.headers import check_header
-from erlen.http.response import OCTETS, Response
+from erlen.http.response import OCTETS, VARIES, Response
 from erlen.types import HeaderPairs
 
 __all__ = ["BODILESS", "HOP_BY_HOP", "BytePairs", "HeaderLists", "as_byte_pairs", "as_text_pairs"]
 
 Pair = TypeVar("Pair")
 BytePairs = list[tuple[bytes, bytes]]
+Key: TypeAlias = str | tuple[str | None] | None
 
 # Statuses whose responses have no body (RFC 9110, section 6.4.1).
 BODILESS = frozenset({*range(100, 200), 204, 304})
@@ -38,26 +39,32 @@ class HeaderLists(Generic[Pair]):
     def __init__(self, site: Site, encode: Callable[[HeaderPairs], list[Pair]]) -> None:
         self._encode = encode
         self._bases = (site.default_headers(False), site.default_headers(True))
-        self.shared: tuple[dict[str | None, list[Pair]], dict[str | None, list[Pair]]] = ({}, {})
-        """The lists made so far, by scheme (`shared[secure]`) and content type, for a door to look into itself."""
+        self.shared: tuple[dict[Key, list[Pair]], dict[Key, list[Pair]]] = ({}, {})
+        """The lists made so far, by scheme (`shared[secure]`) and content type, for a door to look into itself; with `VARIES`, by a
+        tuple of the content type."""
         self.depends_on_scheme = self._bases[0] != self._bases[1]
         """Whether `secure` makes a difference: where it makes none, a door need not find it out."""
 
-    def for_response(self, response: Response, secure: bool) -> list[Pair]:
+    def for_response(self, response: Response, secure: bool, dropped: frozenset[str] = FRAMING) -> list[Pair]:
         """Return the fields of a response whose body the server measures.
 
-        A response's own field replaces the default of that name, and an empty one drops it.
+        A response's own field replaces the default of that name, and an empty one drops it; those in `dropped` are the server's.
         """
-        if response.own_headers is None:
-            shared = self.shared[secure].get(response.content_type)
-            return shared if shared is not None else self._share(response, secure)
-        return self._encode(self._merge(response, secure, FRAMING))
+        own = response.own_headers
+        if own is not None and own is not VARIES:
+            return self._encode(self._merge(response, secure, dropped))
+        key = response.content_type if own is None else (response.content_type,)
+        made = self.shared[secure].get(key)
+        if made is None:
+            made = self._encode(self._merge(response, secure, dropped))
+            # Bounded: a content type may come from outside, as that of an uploaded file.
+            if len(self.shared[secure]) < CACHED_TYPES:
+                self.shared[secure][key] = made
+        return made
 
     def for_stream(self, response: Response, secure: bool) -> list[Pair]:
         """Return the fields of a response whose body is made while it is sent: its own Content-Length is kept."""
-        if response.own_headers is None:
-            return self.for_response(response, secure)
-        return self._encode(self._merge(response, secure, frozenset({"transfer-encoding"})))
+        return self.for_response(response, secure, frozenset({"transfer-encoding"}))
 
     def for_size(self, response: Response, secure: bool, size: int, method: str = "GET") -> list[Pair]:
         """Return the fields of a response with a body of `size` bytes that the server does not measure itself."""
@@ -67,13 +74,6 @@ class HeaderLists(Generic[Pair]):
             # A HEAD response may say the length that GET has, or none (RFC 9110, section 8.6).
             return self.for_stream(response, secure)
         return [*self.for_response(response, secure), *self._encode([("content-length", str(size))])]
-
-    def _share(self, response: Response, secure: bool) -> list[Pair]:
-        made = self._encode(self._merge(response, secure, FRAMING))
-        # Bounded: a content type may come from outside, as that of an uploaded file.
-        if len(self.shared[secure]) < CACHED_TYPES:
-            self.shared[secure][response.content_type] = made
-        return made
 
     def _merge(self, response: Response, secure: bool, dropped: frozenset[str]) -> HeaderPairs:
         own = [] if response.own_headers is None else response.own_headers.pairs

@@ -2,34 +2,33 @@
 
 from __future__ import annotations
 
-from asyncio import AbstractEventLoop, Task, current_task
+from asyncio import Task
 from typing import Any
+
+from msgspec import Struct
 
 __all__ = ["Interruption"]
 
 
-class Interruption:
-    """A way to cancel the task that makes this, from a callback of its loop; the task then goes on."""
+class Interruption(Struct, eq=False):
+    """A way to cancel a task from a callback of its loop; the task then goes on."""
 
-    __slots__ = ("_cancelling", "_task", "came")
-
-    def __init__(self, loop: AbstractEventLoop) -> None:
-        self._task: Task[Any] | None
-        self._task = task = current_task(loop)
-        self._cancelling = 0 if task is None else task.cancelling()
-        self.came = False
-        """Whether the task was interrupted."""
+    task: Task[Any] | None
+    cancelling: int
+    """`task.cancelling()` before."""
+    came: bool = False
+    """Whether the task was interrupted."""
 
     def interrupt(self) -> None:
         """Cancel the task, once."""
-        if self._task is not None and not self.came:
+        if self.task is not None and not self.came:
             self.came = True
-            self._task.cancel()
+            self.task.cancel()
 
     def absorb(self) -> bool:
         """Return whether a cancellation came from here alone; then the task goes on as if it had not been."""
-        return self.came and self._task is not None and self._task.uncancel() <= self._cancelling
+        return self.came and self.task is not None and self.task.uncancel() <= self.cancelling
 
     def disarm(self) -> None:
         """Interrupt no more."""
-        self._task = None
+        self.task = None

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from asyncio import FIRST_COMPLETED, CancelledError, Event, Future, Task, get_running_loop, wait
 
 from erlen.doors.log import log_error
 from erlen.doors.protocol import Site
-
-if TYPE_CHECKING:
-    from asyncio import Event, Future, Task
 
 __all__ = ["Lifespan"]
 
@@ -30,8 +27,6 @@ class Lifespan:
         Raises:
             Exception: what the site's startup raises.
         """
-        from asyncio import FIRST_COMPLETED, Event, get_running_loop, wait
-
         loop = get_running_loop()
         self._stopping = Event()
         started: Future[None] = loop.create_future()
@@ -54,8 +49,6 @@ class Lifespan:
             await task
 
     async def _live(self, started: Future[None]) -> None:
-        from asyncio import CancelledError
-
         self._site.draining.watch_signals()
         await self._site.startup()
         started.set_result(None)

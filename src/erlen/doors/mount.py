@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
+from asyncio import FIRST_COMPLETED, Event, Future, Queue, Task, create_task, ensure_future, wait
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -18,8 +19,6 @@ from erlen.http.response import Response, StreamResponse
 from erlen.types import HeaderPairs
 
 if TYPE_CHECKING:
-    from asyncio import Future, Task
-
     from erlen.doors.asgi import Message, Receive, Scope, Send
 
 __all__ = ["AsgiApplication", "MountedLifespan", "WsgiApplication", "asgi_endpoint", "wsgi_endpoint"]
@@ -67,17 +66,15 @@ def wsgi_endpoint(app: WsgiApplication, prefix: str) -> MountedEndpoint:
         answer.result = app(_environ(request, prefix), answer.start)
         try:
             answer.begin()
-            headers = _own_headers(answer.headers)
-            length = headers.get("content-length")
-            small = isinstance(answer.result, (list, tuple)) or (length is not None and length.isdigit() and int(length) <= GATHERED)
+            length = next((value for name, value in answer.headers if name.lower() == "content-length"), "")
+            small = isinstance(answer.result, (list, tuple)) or (length.isdecimal() and int(length) <= GATHERED)
             response: Response = Response(b"".join(answer), answer.status) if small else StreamResponse(answer, answer.status)
+            _set_headers(response, answer.headers)
         except BaseException:
             answer.close()
             raise
         if small:
             answer.close()
-        response.content_type = None
-        response._headers = headers
         return response
 
     return endpoint
@@ -98,8 +95,6 @@ class MountedLifespan:
         Raises:
             ErlenError: if it says that it cannot start.
         """
-        from asyncio import Queue, create_task
-
         self._incoming: Queue[Message] = Queue()
         self._outgoing: Queue[Message] = Queue()
         self._task = create_task(self._run())
@@ -135,8 +130,6 @@ class _AsgiExchange:
     """One request and response with a mounted ASGI application, which runs in a task of its own."""
 
     def __init__(self, app: AsgiApplication, request: Request, scope: Scope) -> None:
-        from asyncio import Event, Queue
-
         self._app = app
         self._request = request
         self._scope = scope
@@ -151,8 +144,6 @@ class _AsgiExchange:
         self._task: Task[None]
 
     async def respond(self) -> Response:
-        from asyncio import create_task
-
         self._task = create_task(self._run())
         try:
             start = await self._messages.get()
@@ -168,8 +159,7 @@ class _AsgiExchange:
         else:
             self._over.set()
             response = Response(bytes(self._next.get("body", b"")), start["status"])
-        response.content_type = None
-        response._headers = _own_headers([(name.decode("latin-1"), value.decode("latin-1")) for name, value in start.get("headers", ())])
+        _set_headers(response, [(name.decode("latin-1"), value.decode("latin-1")) for name, value in start.get("headers", ())])
         return response
 
     def __aiter__(self) -> AsyncIterator[bytes]:
@@ -204,8 +194,6 @@ class _AsgiExchange:
             await self._messages.put(None)
 
     async def _receive(self) -> Message:
-        from asyncio import FIRST_COMPLETED, ensure_future, wait
-
         over = ensure_future(self._over.wait())
         part: Future[Any] = ensure_future(self._request.wait_disconnect() if self._body_ended else _next_of(self._body))
         try:
@@ -361,11 +349,13 @@ def _as_latin(text: str) -> str:
     return text if text.isascii() else text.encode("utf-8", "replace").decode("latin-1")
 
 
-def _own_headers(pairs: HeaderPairs) -> Headers:
+def _set_headers(response: Response, pairs: HeaderPairs) -> None:
+    """Give a response the header fields of the mounted application that can be sent, and no others."""
     kept: HeaderPairs = []
     for name, value in pairs:
         try:
             kept.append(check_header(name, value))
         except ValueError as error:
             log_error("a header field of a mounted application cannot be sent: %s", error)
-    return Headers.trusted([pair for pair in kept if pair[0] not in HOP_BY_HOP])
+    response.content_type = None
+    response._headers = Headers.trusted([pair for pair in kept if pair[0] not in HOP_BY_HOP])

@@ -6,20 +6,19 @@ without an event loop.
 
 from __future__ import annotations
 
+import sys
 import threading
+from asyncio import AbstractEventLoop, Future, get_running_loop, new_event_loop, run_coroutine_threadsafe
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from contextvars import Context, ContextVar, copy_context
 from queue import SimpleQueue
-from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar, TypeVarTuple
+from typing import Any, Generic, TypeAlias, TypeVar, TypeVarTuple
 
 from erlen.doors.chunk import InContext
 from erlen.drive import SUSPENDED
 
-if TYPE_CHECKING:
-    from asyncio import AbstractEventLoop, Future
-
-__all__ = ["BackgroundLoop", "ThreadPool"]
+__all__ = ["BackgroundLoop", "ThreadPool", "on_loop"]
 
 Value = TypeVar("Value")
 Item = TypeVar("Item")
@@ -42,11 +41,10 @@ class ThreadPool:
         self._jobs: SimpleQueue[Job | None] = SimpleQueue()
         self._put = self._jobs.put
         self._threads: list[_Worker] = []
-        self._loops: list[_Returns] = []
+        self._loops: dict[AbstractEventLoop, _Returns] = {}
         self._returns: _Returns | None = None
         self._lock = threading.Lock()
         self._closed = False
-        self._running_loop: Callable[[], AbstractEventLoop] = self._load_asyncio
 
     def run(self, function: Callable[[Argument], Coroutine[Any, Any, Value]], argument: Argument) -> Future[Value]:
         """Drive the coroutine `function(argument)` in a thread, in a copy of the caller's context; await what this returns.
@@ -59,7 +57,7 @@ class ThreadPool:
         """
         # PERF: one wake-up of the loop for all results that are ready, and no second future: four to six times
         # the trips of `loop.run_in_executor` (benchmarks/hops.py). Returning the future spares a coroutine.
-        loop = self._running_loop()
+        loop = get_running_loop()
         returns = self._returns
         if returns is None or returns.loop is not loop:
             returns = self._returns = self._attach(loop)
@@ -119,22 +117,10 @@ class ThreadPool:
             for _ in self._threads:
                 self._put(None)
 
-    def _load_asyncio(self) -> AbstractEventLoop:
-        # asyncio is loaded on first use: an application that is only frozen, or served by WSGI, never needs it.
-        from asyncio import get_running_loop
-
-        self._running_loop = get_running_loop
-        return get_running_loop()
-
     def _attach(self, loop: AbstractEventLoop) -> _Returns:
         with self._lock:
-            self._loops = [returns for returns in self._loops if not returns.loop.is_closed()]
-            for returns in self._loops:
-                if returns.loop is loop:
-                    return returns
-            returns = _Returns(loop)
-            self._loops.append(returns)
-            return returns
+            self._loops = {known: returns for known, returns in self._loops.items() if not known.is_closed()}
+            return self._loops.setdefault(loop, _Returns(loop))
 
     def _submit(self, job: Job) -> None:
         """Put a job that a thread was to run while it waited, and did not."""
@@ -145,21 +131,16 @@ class ThreadPool:
         with self._lock:
             if self._closed:
                 raise RuntimeError("this thread pool is closed: its site has shut down")
-            if len(self._threads) < self.size and sum(returns.awaited for returns in self._loops) >= len(self._threads):
+            if len(self._threads) < self.size and sum(returns.awaited for returns in self._loops.values()) >= len(self._threads):
                 worker = _Worker(self._jobs, f"erlen-{len(self._threads) + 1}")
                 self._threads.append(worker)
                 worker.start()
 
 
-def _refuse_on_loop(coroutine: Coroutine[Any, Any, Any]) -> None:
-    from asyncio import get_running_loop
-
-    try:
-        get_running_loop()
-    except RuntimeError:
-        return
-    coroutine.close()
-    raise RuntimeError("`wait` would block the event loop: in an `async def` handler, await the coroutine itself")
+def on_loop() -> bool:
+    """Return whether this thread is running an event loop."""
+    loaded = sys.modules.get("asyncio")
+    return loaded is not None and loaded._get_running_loop() is not None
 
 
 class BackgroundLoop:
@@ -175,8 +156,6 @@ class BackgroundLoop:
         """The running loop."""
         with self._lock:
             if self._loop is None:
-                from asyncio import new_event_loop
-
                 self._loop = new_event_loop()
                 self._thread = threading.Thread(target=self._loop.run_forever, name="erlen-loop", daemon=True)
                 self._thread.start()
@@ -281,9 +260,9 @@ class _WaitingThread:
 
     def wait(self, coroutine: Coroutine[Any, Any, Value], loop: AbstractEventLoop, submit: Callable[[Job], object]) -> Value:
         """Run the coroutine on the loop, in the context of this thread, and return what it returns."""
-        from asyncio import run_coroutine_threadsafe
-
-        _refuse_on_loop(coroutine)
+        if on_loop():
+            coroutine.close()
+            raise RuntimeError("`wait` would block the event loop: in an `async def` handler, await the coroutine itself")
         token = waiting_thread.set(self)
         try:
             result = run_coroutine_threadsafe(coroutine, loop)
@@ -313,42 +292,39 @@ class _ThreadedIterator(Generic[Item]):
     def __init__(self, pool: ThreadPool, items: Iterable[Item]) -> None:
         self._pool = pool
         self._items = InContext(items, copy_context())
-        self._lock = threading.Lock()
-        self._working = False
-        self._closing = threading.Event()
+        # Held by the thread that is making an item; for good by the one that closes the generator.
+        self._busy = threading.Lock()
+        self._closing = False
 
     def __aiter__(self) -> AsyncIterator[Item]:
         return self
 
     async def __anext__(self) -> Item:
-        if self._closing.is_set():
-            raise StopAsyncIteration
-        item = await self._pool.call(self._step)
+        item = _END if self._closing else await self._pool.call(self._step)
         if item is _END:
             raise StopAsyncIteration
         return item  # type: ignore[return-value]
 
     async def aclose(self) -> None:
         """Close the generator: now, or in the thread that is making an item, as soon as it has made it."""
-        with self._lock:
-            closed = self._closing.is_set() or self._working
-            self._closing.set()
-        if not closed:
-            await self._pool.call(self._items.close)
+        closed, self._closing = self._closing, True
+        if not closed and not self._busy.locked():
+            await self._pool.call(self._close)
 
     def _step(self) -> Item | object:
-        with self._lock:
-            if self._closing.is_set():
+        if not self._busy.acquire(blocking=False):
+            if self._closing:
                 return _END
-            self._working = True
+            raise RuntimeError("the item before this one is still being made")
         try:
-            return next(self._items, _END)
+            return _END if self._closing else self._items.step(_END)
         finally:
-            with self._lock:
-                self._working = False
-                closing = self._closing.is_set()
-            if closing:
-                self._items.close()
+            self._busy.release()
+            self._close()
+
+    def _close(self) -> None:
+        if self._closing and self._busy.acquire(blocking=False):
+            self._items.close()
 
 
 _END = object()

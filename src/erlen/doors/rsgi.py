@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from asyncio import AbstractEventLoop
-from collections.abc import AsyncIterator, Coroutine
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING, Any, cast
 
 from erlen.doors.after import run_work
 from erlen.doors.chunk import as_bytes
-from erlen.doors.deadline import Deadlines
-from erlen.doors.headers import BODILESS, HeaderLists, as_text_pairs
-from erlen.doors.lifespan import Lifespan
+from erlen.doors.door import CLOSE, Door, DoorRequest, incomplete, several_hosts
+from erlen.doors.headers import BODILESS, as_text_pairs
 from erlen.doors.log import log_failure
 from erlen.doors.protocol import Site
-from erlen.doors.request import CLOSE, DoorRequest, incomplete, several_hosts
 from erlen.doors.stream import discard_stream, send_stream
 from erlen.errors import URITooLong
-from erlen.http.response import Response, StreamResponse
+from erlen.http.limits import Limits
+from erlen.http.response import VARIES, Response, StreamResponse
 
 if TYPE_CHECKING:
     from granian.rsgi import HTTPProtocol, Scope  # type: ignore[attr-defined]  # granian does not mark its re-exports
@@ -25,16 +24,14 @@ if TYPE_CHECKING:
 
 __all__ = ["RsgiDoor", "RsgiRequest"]
 
-Value = TypeVar("Value")
-
 
 class RsgiRequest(DoorRequest, kw_only=True, eq=False, weakref=True):
     """A request that came through RSGI."""
 
     scope: Scope
     proto: HTTPProtocol
-    door: RsgiDoor
     _wire: Any = None
+    # PERF: granian copies all fields at each access of `scope.headers` (0.3 us for six).
 
     def header(self, name: str) -> str | None:
         """Return the first value of a header field; granian hides values that are not visible ASCII.
@@ -42,18 +39,19 @@ class RsgiRequest(DoorRequest, kw_only=True, eq=False, weakref=True):
         Raises:
             HeaderFieldsTooLarge: once, when the value alone is over `limits.header_size`; after that it counts as absent.
         """
-        wire = self._wire
+        wire: Any = self._wire
         if wire is None:
-            # PERF: granian copies all fields at each access of `scope.headers` (0.3 us for six).
             wire = self._wire = self.scope.headers
         value: str | None = wire.get(name)
+        if name == "cookie" and value is not None:
+            value = "; ".join(wire.get_all(name))  # browsers split it over HTTP/2 (RFC 9113, section 8.2.3)
         if value is not None and len(value) > self.door.header_size:
             self.refuse_fields(f"The header field {name!r} has {len(value)} bytes; {self.door.header_size} are allowed.")
             return None
         return value
 
     def header_items(self) -> list[tuple[str, str]]:
-        return self.bounded(self._fields().items())
+        return self.bounded(self.scope.headers.items())
 
     @property
     def http_version(self) -> str:
@@ -77,7 +75,10 @@ class RsgiRequest(DoorRequest, kw_only=True, eq=False, weakref=True):
         Raises:
             BadRequest: if it was said more than once, or differently in the target and in `Host` (RFC 9112, section 3.2).
         """
-        hosts = self._fields().get_all("host")
+        wire: Any = self._wire
+        if wire is None:
+            wire = self._wire = self.scope.headers
+        hosts = wire.get_all("host")
         authority = self.scope.authority
         if authority is None:
             if len(hosts) == 1:
@@ -92,21 +93,20 @@ class RsgiRequest(DoorRequest, kw_only=True, eq=False, weakref=True):
     def mount_path(self) -> str:
         return ""
 
-    async def receive_all(self, limit: int) -> bytes:
-        length = self.content_length
+    async def receive_all(self, limits: Limits, length: int | None) -> bytes:
         if length is None:
-            return b"".join([chunk async for chunk in self.receive_chunks(limit)])
+            return b"".join([chunk async for chunk in self.receive_chunks(limits, length)])
         if length == 0:
             return b""
         try:
-            body: bytes = await self.door.deadlines.limit(self.proto(), self.limits.body_timeout)
+            body: bytes = await self.door.deadlines.limit(self.proto(), limits.body_timeout)
         except RuntimeError:  # granian's errors, when the connection broke off
             body = b""
         if len(body) != length:
             raise incomplete()
         return body
 
-    def receive_chunks(self, limit: int) -> AsyncIterator[bytes]:
+    def receive_chunks(self, limits: Limits, length: int | None) -> AsyncIterator[bytes]:
         chunks = aiter(self.proto)
         empties = 0
 
@@ -117,7 +117,7 @@ class RsgiRequest(DoorRequest, kw_only=True, eq=False, weakref=True):
             except StopAsyncIteration:
                 # granian ends a body with one empty chunk, and puts another before it where the body broke off (or had trailer
                 # fields, which nobody should send): only a declared length or this count tells a whole body from a part of one.
-                if empties > 1 and self.content_length is None and self.scope.http_version != "2":
+                if empties > 1 and length is None and self.scope.http_version != "2":
                     raise incomplete() from None
                 return b"", False
             except RuntimeError:
@@ -125,34 +125,18 @@ class RsgiRequest(DoorRequest, kw_only=True, eq=False, weakref=True):
             empties = 0 if chunk else empties + 1
             return chunk, True
 
-        return self.door.deadlines.read(self, limit, next_part)
+        return self.read_parts(next_part, limits, length)
 
     async def wait_disconnect(self) -> None:
         await self.proto.client_disconnect()
 
-    def wait(self, coroutine: Coroutine[Any, Any, Value]) -> Value:
-        return self.door.site.pool.wait(coroutine)
 
-    def _fields(self) -> Any:
-        if self._wire is None:
-            self._wire = self.scope.headers
-        return self._wire
-
-
-class RsgiDoor:
+class RsgiDoor(Door[tuple[str, str]]):
     """An RSGI application that serves a site."""
 
     def __init__(self, site: Site) -> None:
-        self.site = site
-        self.deadlines = Deadlines()
-        self.header_size = site.limits.header_size
-        self._target_size = site.limits.target_size
+        super().__init__(site, as_text_pairs)
         self._dispatch = site.dispatch
-        self._lists = HeaderLists(site, as_text_pairs)
-        self._shared = self._lists.shared
-        self._checks_scheme = self._lists.depends_on_scheme
-        self._trusts_proxies = site.trusts_proxies
-        self._lifespan = Lifespan(site)
         self._websocket: type[object] | None = None
 
     def __rsgi_init__(self, loop: AbstractEventLoop) -> None:
@@ -178,12 +162,12 @@ class RsgiDoor:
             response = await self._dispatch(request)
         secure = self._checks_scheme and (request.is_secure if self._trusts_proxies else scope.scheme == "https")
         # PERF: the commonest response is written here; `_headers` is `own_headers` without the call of its property.
-        body = response.body
-        shared = None
-        if response._headers is None and response.kind == "body" and request.method != "HEAD":
-            shared = self._shared[secure].get(response.content_type)
-        if shared is not None and type(body) is bytes:
-            proto.response_bytes(response.status, shared, body)
+        own, shared = response._headers, None
+        if (own is None or own is VARIES) and response.kind == "body" and request.method != "HEAD":
+            shared = self._shared[secure].get(response.content_type if own is None else (response.content_type,))
+        if shared is not None:
+            body = response.body
+            proto.response_bytes(response.status, shared, body if type(body) is bytes else as_bytes(body))
         else:
             await self._write(request, response, secure)
         if request.work_after is not None:

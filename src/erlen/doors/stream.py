@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from asyncio import CancelledError, Future, ensure_future, get_running_loop, sleep
+from asyncio import CancelledError, Future, current_task, ensure_future, get_running_loop, sleep
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
 from functools import partial
 
@@ -39,7 +39,8 @@ async def send_stream(request: Request, response: StreamResponse, site: Site, se
     measure = Measure(response)
     iterator = _iterate(response, site.pool)
     loop = get_running_loop()
-    interruption = Interruption(loop)
+    task = current_task(loop)
+    interruption = Interruption(task, 0 if task is None else task.cancelling())
 
     def leave(watcher: Future[None]) -> None:
         if not watcher.cancelled() and watcher.exception() is None:

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Coroutine, Iterable, Iterator
 from contextvars import Context, copy_context
+from functools import lru_cache
 from time import monotonic
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from erlen.doors.after import run_work_in_thread
 from erlen.doors.chunk import InContext, Measure, as_bytes, is_event_stream
-from erlen.doors.headers import BODILESS, HOP_BY_HOP, HeaderLists, as_text_pairs
-from erlen.doors.lifespan import Lifespan
+from erlen.doors.door import CLOSE, Door, DoorRequest, Value, incomplete, several_hosts
+from erlen.doors.headers import BODILESS, HOP_BY_HOP, as_text_pairs
 from erlen.doors.log import log_failure
+from erlen.doors.pool import on_loop
 from erlen.doors.protocol import Site
-from erlen.doors.request import CLOSE, DoorRequest, incomplete, several_hosts
 from erlen.drive import SUSPENDED, drive
 from erlen.errors import ContentTooLarge, RequestTimeout, URITooLong, reason_phrase
-from erlen.http.response import Response, StreamResponse
+from erlen.http.limits import Limits
+from erlen.http.response import VARIES, Response, StreamResponse
 
 if TYPE_CHECKING:
     from multiprocessing.util import Finalize
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Environ", "StartResponse", "WsgiDoor", "WsgiRequest"]
 
-Value = TypeVar("Value")
 Environ: TypeAlias = dict[str, Any]
 StartResponse: TypeAlias = Callable[..., object]
 
@@ -44,7 +44,6 @@ class WsgiRequest(DoorRequest, kw_only=True, eq=False, weakref=True):
     """
 
     environ: Environ
-    door: WsgiDoor
 
     def header(self, name: str) -> str | None:
         """Return a header field; servers join repeated ones.
@@ -52,8 +51,8 @@ class WsgiRequest(DoorRequest, kw_only=True, eq=False, weakref=True):
         Raises:
             HeaderFieldsTooLarge: once, when the value is over `limits.header_size`; after that it counts as absent.
         """
-        key = name.upper().replace("-", "_")
-        value: str | None = self.environ.get(key if key in UNPREFIXED else "HTTP_" + key)
+        key = _environ_key(name)
+        value: str | None = self.environ.get(key)
         if not value:
             # CONTENT_TYPE and CONTENT_LENGTH may be there and empty.
             return None if key in UNPREFIXED else value
@@ -96,14 +95,13 @@ class WsgiRequest(DoorRequest, kw_only=True, eq=False, weakref=True):
     def mount_path(self) -> str:
         return _decode(self.environ.get("SCRIPT_NAME", "")).rstrip("/")
 
-    async def receive_all(self, limit: int) -> bytes:
-        if _on_loop():
-            return await self.door.site.pool.call(b"".join, self._read(limit))
-        return b"".join(self._read(limit))
+    async def receive_all(self, limits: Limits, length: int | None) -> bytes:
+        chunks = self._read(limits, length)
+        return await self.door.site.pool.call(b"".join, chunks) if on_loop() else b"".join(chunks)
 
-    async def receive_chunks(self, limit: int) -> AsyncIterator[bytes]:
-        chunks = self._read(limit)
-        if _on_loop():
+    async def receive_chunks(self, limits: Limits, length: int | None) -> AsyncIterator[bytes]:
+        chunks = self._read(limits, length)
+        if on_loop():
             async for chunk in self.door.site.pool.iterate(chunks):
                 yield chunk
         else:
@@ -115,21 +113,17 @@ class WsgiRequest(DoorRequest, kw_only=True, eq=False, weakref=True):
 
         await get_running_loop().create_future()
 
-    def wait(self, coroutine: Coroutine[Any, Any, Value]) -> Value:
-        return self.door.wait(coroutine)
-
     def read_body(self) -> bytes:
         return drive(self.body())
 
     def read_form(self) -> FormData:
         return drive(self.form())
 
-    def _read(self, limit: int) -> Iterator[bytes]:
-        length = self.content_length
+    def _read(self, limits: Limits, length: int | None) -> Iterator[bytes]:
         if length is None and not self.environ.get("wsgi.input_terminated"):
             return  # PEP 3333: without a length, and where nothing says that the input ends by itself, there is no body
         read = self.environ["wsgi.input"].read
-        end = monotonic() + self.limits.body_timeout
+        end = monotonic() + limits.body_timeout
         received = 0
         while length is None or received < length:
             try:
@@ -139,8 +133,8 @@ class WsgiRequest(DoorRequest, kw_only=True, eq=False, weakref=True):
             if not chunk:
                 break
             received += len(chunk)
-            if received > limit:
-                raise ContentTooLarge(f"The body has more than {limit} bytes.")
+            if received > limits.body_size:
+                raise ContentTooLarge(f"The body has more than {limits.body_size} bytes.")
             if monotonic() > end:
                 raise RequestTimeout
             yield chunk
@@ -148,19 +142,12 @@ class WsgiRequest(DoorRequest, kw_only=True, eq=False, weakref=True):
             raise incomplete()
 
 
-class WsgiDoor:
+class WsgiDoor(Door[tuple[str, str]]):
     """A WSGI application that serves a site whose handlers are all `def`."""
 
     def __init__(self, site: Site) -> None:
-        self.site = site
-        self.header_size = site.limits.header_size
-        self._target_size = site.limits.target_size
+        super().__init__(site, as_text_pairs)
         self._dispatch = site.dispatch_in_thread
-        self._lists = HeaderLists(site, as_text_pairs)
-        self._shared = self._lists.shared
-        self._checks_scheme = self._lists.depends_on_scheme
-        self._trusts_proxies = site.trusts_proxies
-        self._lifespan = Lifespan(site)
         self._lock = threading.Lock()
         self._started = False
         self._at_exit: Finalize | None = None
@@ -192,12 +179,12 @@ class WsgiDoor:
                 raise RuntimeError(SUSPENDED)
         secure = self._checks_scheme and (request.is_secure if self._trusts_proxies else environ["wsgi.url_scheme"] == "https")
         # PERF: the commonest response: a shared list, and granian measures the body itself.
-        if response._headers is None and response.kind == "body" and request.work_after is None and response.status == 200:
-            headers = self._shared[secure].get(response.content_type)
-            body = response.body
-            if headers is not None and type(body) is bytes and request.method != "HEAD" and environ.get("SERVER_SOFTWARE") == "Granian":
+        own = response._headers
+        if (own is None or own is VARIES) and response.kind == "body" and request.work_after is None and response.status == 200:
+            headers = self._shared[secure].get(response.content_type if own is None else (response.content_type,))
+            if headers is not None and request.method != "HEAD" and environ.get("SERVER_SOFTWARE") == "Granian":
                 start_response("200 OK", headers)
-                return [body]
+                return [as_bytes(response.body)]
         return self._respond(request, response, secure, context, start_response)
 
     def startup(self) -> None:
@@ -258,7 +245,7 @@ class WsgiDoor:
             InContext(body, context).close()
             response, body = Response(), []
         if response.kind == "stream" or request.work_after is not None:
-            return _Body(self, request, response, InContext(body, context), context)
+            return _Body(body, context, self, request, response)
         return cast("Iterable[bytes]", body)
 
     def _file_body(self, request: WsgiRequest, response: FileResponse) -> Iterable[bytes]:
@@ -271,14 +258,13 @@ class WsgiDoor:
         return cast("Iterable[bytes]", file_chunks(response.path, response.start, response.end))
 
 
-class _Body:
+class _Body(InContext[object]):
     """A body that is made in the context of its request, or after which there is work to do: servers call `close` once it is sent."""
 
-    def __init__(self, door: WsgiDoor, request: WsgiRequest, response: Response, items: InContext[object], context: Context) -> None:
+    def __init__(self, items: Iterable[object], context: Context, door: WsgiDoor, request: WsgiRequest, response: Response) -> None:
+        super().__init__(items, context)
         self._door = door
         self._request = request
-        self._items = items
-        self._context = context
         self._measure = Measure(response)
         self._may_end = is_event_stream(response)
 
@@ -289,7 +275,7 @@ class _Body:
         if self._may_end and self._door.site.draining.started:
             raise StopIteration
         try:
-            chunk = next(self._items, _END)
+            chunk = self.step(_END)
             if chunk is not _END:
                 return self._measure.take(chunk)
             self._measure.end()
@@ -301,7 +287,7 @@ class _Body:
 
     def close(self) -> None:
         try:
-            self._items.close()
+            super().close()
         finally:
             self._context.run(run_work_in_thread, self._request, self._door.wait)
 
@@ -336,12 +322,10 @@ def _decode(text: str) -> str:
     return text if text.isascii() else text.encode("latin-1").decode("utf-8", "replace")
 
 
-def _on_loop() -> bool:
-    if "asyncio" not in sys.modules:
-        return False
-    from asyncio import _get_running_loop
-
-    return _get_running_loop() is not None
+@lru_cache(256)
+def _environ_key(name: str) -> str:
+    key = name.upper().replace("-", "_")
+    return key if key in UNPREFIXED else "HTTP_" + key
 
 
 async def _next_of(iterator: AsyncIterator[object]) -> object:

@@ -150,10 +150,7 @@ def format_http_date(moment: datetime | float) -> str:
     Args:
         moment: a datetime (naive: UTC), or seconds since 1970; fractions of a second are cut off.
     """
-    if isinstance(moment, datetime):
-        utc = moment if moment.tzinfo is None else moment.astimezone(UTC)
-    else:
-        utc = datetime.fromtimestamp(moment // 1, UTC)
+    utc = _whole_seconds(moment) if isinstance(moment, datetime) else datetime.fromtimestamp(moment // 1, UTC)
     return f"{_DAYS[utc.weekday()]}, {utc.day:02} {_MONTHS[utc.month - 1]} {utc.year:04} {utc.hour:02}:{utc.minute:02}:{utc.second:02} GMT"
 
 

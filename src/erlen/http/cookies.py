@@ -4,12 +4,25 @@ from __future__ import annotations
 
 import re
 from datetime import datetime, timedelta
-from typing import Final, Literal
+from typing import Final, Literal, TypedDict
 
 from erlen.http.conditional import format_http_date
 from erlen.http.request import active_request
 
-__all__ = ["format_cookie", "parse_cookies"]
+__all__ = ["CookieAttributes", "format_cookie", "parse_cookies"]
+
+
+class CookieAttributes(TypedDict, total=False):
+    """What `format_cookie` takes besides name and value."""
+
+    max_age: int | timedelta | None
+    expires: datetime | None
+    path: str
+    domain: str | None
+    secure: bool | None
+    httponly: bool
+    samesite: Literal["lax", "strict", "none"]
+    partitioned: bool
 
 
 def parse_cookies(header: str) -> dict[str, str]:
@@ -20,8 +33,6 @@ def parse_cookies(header: str) -> dict[str, str]:
     followed by UTF-8 stay as they are, so that other software's values survive. At most 200 cookies are read.
     """
     cookies: dict[str, str] = {}
-    if not header:
-        return cookies
     if not header.isascii():
         # What a script stored outside ASCII: browsers send it in UTF-8, servers hand fields out as Latin-1.
         try:
@@ -84,15 +95,10 @@ def format_cookie(
     if not _PATH(path):
         raise ValueError(f"{path!r} is not a cookie path: it starts with a slash and has neither semicolons nor characters outside ASCII")
     parts.append(f"Path={path}")
-    if secure:
-        parts.append("Secure")
-    if httponly:
-        parts.append("HttpOnly")
     if samesite not in _SAMESITE:
         raise ValueError(f"samesite is 'lax', 'strict' or 'none', not {samesite!r}")
-    parts.append(f"SameSite={_SAMESITE[samesite]}")
-    if partitioned:
-        parts.append("Partitioned")
+    flags = {"Secure": secure, "HttpOnly": httponly, f"SameSite={_SAMESITE[samesite]}": True, "Partitioned": partitioned}
+    parts += [flag for flag, is_set in flags.items() if is_set]
     if not secure and (samesite == "none" or partitioned):
         raise ValueError(f"browsers refuse the cookie {name!r}: samesite='none' and partitioned=True need secure=True")
     prefix = name.lower()  # Browsers look at prefixes without regard to case.

@@ -76,7 +76,7 @@ class EventStreamResponse(StreamResponse):
     ) -> None:
         if heartbeat is not None and heartbeat <= 0:
             raise ValueError(f"the heartbeat is in seconds above 0, or None for none, not {heartbeat}")
-        chunks = transform(items, _encode_event)
+        chunks = transform(items, lambda item: (item if isinstance(item, Event) else Event(item)).encode())
         if heartbeat is not None and isinstance(chunks, AsyncGenerator):
             chunks = _with_heartbeat(chunks, heartbeat)
         super().__init__(chunks, status, headers, "text/event-stream")
@@ -99,10 +99,6 @@ class JSONLinesResponse(StreamResponse):
 
 _BREAK = re.compile(r"\r\n|\r|\n").split
 _NO_LINE = re.compile(r"[\r\n\x00]").search
-
-
-def _encode_event(item: object) -> bytes:
-    return item.encode() if isinstance(item, Event) else Event(item).encode()
 
 
 async def _with_heartbeat(chunks: AsyncGenerator[bytes], seconds: float) -> AsyncGenerator[bytes]:
@@ -141,8 +137,6 @@ async def _with_heartbeat(chunks: AsyncGenerator[bytes], seconds: float) -> Asyn
         task.result()  # Raises what the source raised.
     finally:
         closing = True
-        if not task.done():
-            task.cancel()
-            await asyncio.wait((task,))
-        if not task.cancelled():
-            task.exception()  # Seen: it was raised above, or the client has gone and nobody is left to tell.
+        task.cancel()
+        # What it raised was raised above, or the client has gone and nobody is left to tell.
+        await asyncio.gather(task, return_exceptions=True)

@@ -86,7 +86,7 @@ class FileResponse(Response):
         if not stat.S_ISREG(found.st_mode):
             raise NotFound
         whole = copy.copy(self)  # One response may be kept by the application and served to many requests at once.
-        whole._headers = headers = Headers() if self._headers is None else self._headers.copy()
+        whole._headers = headers = Headers(self._headers)
         whole.size = whole.end = found.st_size
         whole.start = 0
         if self.attachment or self.filename is not None:

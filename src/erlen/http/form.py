@@ -133,8 +133,6 @@ def _add_pair(piece: bytes, pairs: list[tuple[str, str]], budget: _Budget) -> No
 class _Budget:
     """What the fields of one form have used of the limits."""
 
-    __slots__ = ("count", "field", "limits", "total")
-
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
         self.count = self.field = self.total = 0
@@ -171,20 +169,22 @@ async def _parse_multipart(boundary: str, chunks: AsyncIterator[bytes], limits: 
     parts = _Parts(limits)
 
     def parse(piece: bytes) -> None:
-        for event in parser.parse(piece):
-            parts.take(event)
+        # The last byte by itself: the parser refuses what follows the last boundary, but not within one piece.
+        for part in filter(None, (piece[:-1], piece[-1:])):
+            for event in parser.parse(part):
+                parts.take(event)
 
     received = 0
     try:
-        async for piece in _inside_boundaries(chunks, boundary.encode("ascii")):
+        async for piece in _pieces(chunks):
+            if not received and not piece.startswith(f"--{boundary}".encode("ascii")):
+                raise BadRequest("The multipart form is malformed: it does not begin with its boundary.")
             received += len(piece)
             if received > limits.file_memory:  # Only now can a file be on disk.
                 await _away_from_the_loop(parse, piece)
             else:
                 parse(piece)
         parser.close()
-        for upload in parts.uploads:
-            upload.seek(0)
     except BaseException as error:
         for upload in parts.uploads:
             upload.close()
@@ -196,48 +196,21 @@ async def _parse_multipart(boundary: str, chunks: AsyncIterator[bytes], limits: 
     return FormData(parts.pairs)
 
 
-async def _inside_boundaries(chunks: AsyncIterator[bytes], boundary: bytes) -> AsyncIterator[bytes]:
-    """Yield the body without the line break that may stand before its first boundary and after its last one.
+async def _pieces(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """Yield a multipart body in pieces of some size, so that one in single bytes costs what one in blocks does (CVE-2025-69229).
 
-    RFC 2046 lets any text stand there. No client sends any, and parsers have been kept busy with it (CVE-2024-53981, CVE-2026-40347).
+    The line break that may stand before the first boundary and after the last one is left out. RFC 2046 lets any text stand there.
+    No client sends any, and parsers have been kept busy with it (CVE-2024-53981, CVE-2026-40347).
     """
-    last = b"\r\n--" + boundary + b"--"
-    # The first boundary needs no line break before it, and may be the last one as well.
-    tail = b"\r\n"
-    started = False
-    epilogue: bytes | None = None
-    async for part in _joined(chunks):
-        piece = part if started else part.removeprefix(b"\r\n")
-        if not started:
-            started = True
-            if not piece.startswith(b"--" + boundary):
-                raise BadRequest("The multipart form is malformed: it does not begin with its boundary.")
-        if epilogue is None:
-            window = tail + piece
-            at = window.find(last)
-            end = len(piece) if at < 0 else at + len(last) - len(tail)
-            yield piece[:end]
-            tail = window[1 - len(last) :]
-            if at >= 0:
-                epilogue = piece[end:]
-        else:
-            epilogue += piece
-        if epilogue not in (None, b"", b"\r", b"\n", b"\r\n"):
-            raise BadRequest("The multipart form is malformed: something follows its last boundary.")
-
-
-async def _joined(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """Join small chunks, so that a body in single bytes costs what one in blocks does (CVE-2025-69229)."""
     waiting = bytearray()
+    start = b"\r\n"
     async for chunk in chunks:
-        if not waiting and len(chunk) >= _PIECE:
-            yield chunk
-            continue
         waiting += chunk
-        if len(waiting) >= _PIECE:
-            yield bytes(waiting)
-            waiting.clear()
-    yield bytes(waiting)
+        if len(waiting) > _PIECE:
+            yield bytes(waiting[:-2]).removeprefix(start)
+            del waiting[:-2]
+            start = b""
+    yield bytes(waiting).removeprefix(start).removesuffix(b"\n").removesuffix(b"\r")
 
 
 async def _away_from_the_loop(work: Callable[[bytes], None], piece: bytes) -> None:
@@ -255,14 +228,10 @@ async def _away_from_the_loop(work: Callable[[bytes], None], piece: bytes) -> No
 class _Parts:
     """The fields and files of a multipart form, as the parser finds them."""
 
-    __slots__ = ("_budget", "_field", "_file_count", "_limits", "_name", "_upload", "pairs", "uploads")
-
     def __init__(self, limits: Limits) -> None:
         self.pairs: list[tuple[str, str | UploadFile]] = []
         self.uploads: list[UploadFile] = []
-        self._limits = limits
         self._budget = _Budget(limits)
-        self._file_count = 0
         self._name = ""
         self._field: list[bytes] = []
         self._upload: UploadFile | None = None
@@ -281,12 +250,12 @@ class _Parts:
 
     def headers_too_large(self) -> ContentTooLarge:
         return ContentTooLarge(
-            f"A part of the form has more than {self._limits.part_headers_size} bytes or {_PART_HEADERS} lines of header fields."
+            f"A part of the form has more than {self._budget.limits.part_headers_size} bytes or {_PART_HEADERS} lines of header fields."
         )
 
     def _begin(self, part: MultipartSegment) -> None:
         headers = [(name.lower(), value) for name, value in part.headerlist]
-        if sum(len(name) + len(value.encode()) + 4 for name, value in headers) > self._limits.part_headers_size:
+        if sum(len(name) + len(value.encode()) + 4 for name, value in headers) > self._budget.limits.part_headers_size:
             raise self.headers_too_large()
         if len(dict(headers)) < len(headers) or any(_CONTROL(value) for _, value in headers):
             raise BadRequest("The multipart form is malformed: a part has a header field twice, or with control characters.")
@@ -301,21 +270,18 @@ class _Parts:
             self._field = []
             self._budget.begin_field(len(self._name.encode()))
             return
-        self._file_count += 1
-        if self._file_count > self._limits.form_files:
-            raise ContentTooLarge(f"The form has more than {self._limits.form_files} files.")
+        if len(self.uploads) >= self._budget.limits.form_files:
+            raise ContentTooLarge(f"The form has more than {self._budget.limits.form_files} files.")
         content_type = part.content_type or "application/octet-stream"
-        self._upload = UploadFile(part.filename, content_type, Headers.trusted(headers), file_memory=self._limits.file_memory)
+        self._upload = UploadFile(part.filename, content_type, Headers.trusted(headers), file_memory=self._budget.limits.file_memory)
         self.uploads.append(self._upload)
 
     def _end(self) -> None:
         if self._upload is None:
             self.pairs.append((self._name, b"".join(self._field).decode("utf-8", "replace")))
-            return
-        if self._upload.size or self._upload.raw_filename:
+        elif self._upload.size or self._upload.raw_filename:
+            self._upload.seek(0)
             self.pairs.append((self._name, self._upload))
-        else:
-            # A file input that was left empty is sent as an empty file without a name.
-            self.uploads.remove(self._upload)
+        else:  # A file input that was left empty is sent as an empty file without a name.
             self._upload.close()
         self._upload = None

@@ -7,8 +7,8 @@ from msgspec import Struct
 __all__ = ["Limits"]
 
 
-class Limits(Struct, frozen=True, kw_only=True):
-    """Upper bounds on a request. Sizes are in bytes, times in seconds."""
+class Limits(Struct, frozen=True, kw_only=True, rename=lambda name: name if name == "body_timeout" else f"max_{name}"):
+    """Upper bounds on a request. Sizes are in bytes, times in seconds; converted from settings, each is read from that of its name."""
 
     body_size: int = 16 * 1024 * 1024
     """The whole body, however it is framed."""

@@ -5,7 +5,6 @@ Each door has a subclass that knows its server's scope and supplies the primitiv
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextvars import ContextVar
 from itertools import accumulate
@@ -129,11 +128,17 @@ class Request(Struct, eq=False, weakref=True):
         """The path prefix this application is mounted under, without a slash at its end; usually empty."""
         raise NotImplementedError
 
-    async def receive_all(self, limit: int) -> bytes:
-        """Read the whole body. Raises ContentTooLarge past `limit` bytes, RequestTimeout when it is too slow."""
+    async def receive_all(self, limits: Limits, length: int | None) -> bytes:
+        """Read the whole body, of `length` bytes if that was announced.
+
+        Raises:
+            ContentTooLarge: past `limits.body_size`.
+            BadRequest: if it is not as long as announced.
+            RequestTimeout: slower than `limits.body_timeout`.
+        """
         raise NotImplementedError
 
-    def receive_chunks(self, limit: int) -> AsyncIterator[bytes]:
+    def receive_chunks(self, limits: Limits, length: int | None) -> AsyncIterator[bytes]:
         """Read the body piece by piece, with the same limits."""
         raise NotImplementedError
 
@@ -299,7 +304,7 @@ class Request(Struct, eq=False, weakref=True):
             if self._failure is not None:
                 raise self._failure
             try:
-                self._body = await self.receive_all(self._begin_body())
+                self._body = await self.receive_all(*self._begin_body())
             except Exception as error:
                 self._failure = error
                 raise
@@ -309,7 +314,7 @@ class Request(Struct, eq=False, weakref=True):
         """Read the body piece by piece, once, without keeping it. Raises what `body` raises."""
         if self._body is not None:
             return _one(self._body)
-        return self.receive_chunks(self._begin_body())
+        return self.receive_chunks(*self._begin_body())
 
     async def json(self) -> Any:
         """Parse the body as JSON (RFC 8259).
@@ -353,15 +358,15 @@ class Request(Struct, eq=False, weakref=True):
         """`form` for `def` handlers."""
         return self._form if self._form is not None else self.wait(self.form())
 
-    def _begin_body(self) -> int:
+    def _begin_body(self) -> tuple[Limits, int | None]:
         if self._consumed:
             raise ErlenError("the body of this request was read already: read it in one place, or use `request.body()`, which keeps it")
         self._consumed = True
-        limit = self.limits.body_size
+        limits = self.limits
         length = self.content_length
-        if length is not None and length > limit:
-            raise ContentTooLarge(f"The body has {length} bytes; {limit} are allowed.")
-        return limit
+        if length is not None and length > limits.body_size:
+            raise ContentTooLarge(f"The body has {length} bytes; {limits.body_size} are allowed.")
+        return limits, length
 
     # -- state --------------------------------------------------------------------------------------------------------------
 
@@ -392,6 +397,8 @@ class Request(Struct, eq=False, weakref=True):
     def csp_nonce(self) -> str:
         """The nonce that lets an inline script or style pass this response's Content-Security-Policy (CSP 3, section 2.3.1)."""
         if self._nonce is None:
+            import secrets
+
             self._nonce = secrets.token_urlsafe(16)
             self.finish_with(self.context.allow_nonce)
         return self._nonce
@@ -434,12 +441,17 @@ def decode_json(body: bytes, *, depth: int) -> Any:
     Raises:
         BadRequest: saying where it breaks off.
     """
-    if too_deep(body, depth):
-        raise BadRequest(f"The JSON nests deeper than {depth} levels.")
+    refuse_depth(body, depth)
     try:
         return msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BadRequest(f"The body is not valid JSON: {error}.") from None
+
+
+def refuse_depth(body: bytes, depth: int) -> None:
+    """Raise BadRequest if the JSON text nests deeper than `depth`."""
+    if too_deep(body, depth):
+        raise BadRequest(f"The JSON nests deeper than {depth} levels.")
 
 
 def too_deep(body: bytes, depth: int) -> bool:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Generator, Iterable
-from datetime import datetime, timedelta
-from typing import Any, ClassVar, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar, Unpack
 
 import msgspec
 
 from erlen.http.headers import Headers
 from erlen.http.request import Request
 from erlen.types import HeadersInit
+
+if TYPE_CHECKING:
+    from erlen.http.cookies import CookieAttributes
 
 __all__ = ["HTMLResponse", "JSONResponse", "RedirectResponse", "Response", "StreamResponse", "TextResponse"]
 
@@ -20,6 +22,9 @@ TEXT = "text/plain; charset=utf-8"
 OCTETS = "application/octet-stream"
 
 Item = TypeVar("Item")
+
+VARIES = Headers.trusted([("vary", "Accept-Encoding")])
+"""The fields of a response that has no others, and that might have been compressed; not to be changed."""
 
 encode_json = msgspec.json.Encoder().encode
 
@@ -60,48 +65,22 @@ class Response:
         """Return what to write for this request: the response itself, or what its conditions and ranges make of it."""
         return self
 
-    def set_cookie(
-        self,
-        name: str,
-        value: str,
-        *,
-        max_age: int | timedelta | None = None,
-        expires: datetime | None = None,
-        path: str = "/",
-        domain: str | None = None,
-        secure: bool | None = None,
-        httponly: bool = True,
-        samesite: Literal["lax", "strict", "none"] = "lax",
-        partitioned: bool = False,
-    ) -> None:
+    def set_cookie(self, name: str, value: str, **attributes: Unpack[CookieAttributes]) -> None:
         """Set a cookie (RFC 6265bis).
 
         Args:
             name: a token; `__Host-` and `__Secure-` prefixes are held to their rules.
             value: any text; what a cookie cannot hold is percent-encoded, and `request.cookies` decodes it.
-            max_age: in seconds; neither this nor `expires` makes a session cookie.
-            secure: only over TLS; by default when the current request came over TLS.
+            attributes: by name, as `format_cookie` takes them: `max_age` in seconds or `expires` (neither makes a session cookie),
+                `path` (`/`), `domain` (only this host), `secure` (by default when the current request came over TLS), `httponly`
+                (True), `samesite` (`lax`, `strict` or `none`) and `partitioned`.
 
         Raises:
             ValueError: on a name, path or domain that could break out of the header, or attributes that browsers refuse.
         """
         from erlen.http.cookies import format_cookie
 
-        self.headers.add(
-            "set-cookie",
-            format_cookie(
-                name,
-                value,
-                max_age=max_age,
-                expires=expires,
-                path=path,
-                domain=domain,
-                secure=secure,
-                httponly=httponly,
-                samesite=samesite,
-                partitioned=partitioned,
-            ),
-        )
+        self.headers.add("set-cookie", format_cookie(name, value, **attributes))
 
     def delete_cookie(
         self, name: str, *, path: str = "/", domain: str | None = None, secure: bool | None = None, partitioned: bool = False
@@ -130,10 +109,8 @@ class Response:
         parts = ["private" if private else "public"]
         times = {"max-age": max_age, "s-maxage": shared_max_age, "stale-while-revalidate": stale_while_revalidate}
         parts += [f"{name}={seconds}" for name, seconds in times.items() if seconds is not None]
-        if must_revalidate:
-            parts.append("must-revalidate")
-        if immutable:
-            parts.append("immutable")
+        flags = {"must-revalidate": must_revalidate, "immutable": immutable}
+        parts += [name for name, is_set in flags.items() if is_set]
         self.headers["cache-control"] = ", ".join(parts)
 
     def no_store(self) -> None:
@@ -224,9 +201,7 @@ def transform(
 
 def _transform(items: Iterable[Item], change: Callable[[Item], bytes], finish: Callable[[], bytes]) -> Generator[bytes]:
     try:
-        for item in items:
-            if data := change(item):
-                yield data
+        yield from filter(None, map(change, items))
         if data := finish():
             yield data
     finally:

@@ -5,7 +5,7 @@ Where it is kept is another matter: in a signed cookie (`erlen.security.cookie_s
 
 from __future__ import annotations
 
-import secrets
+import os
 from collections.abc import Iterator, Mapping, MutableMapping
 from typing import Any
 
@@ -37,20 +37,16 @@ class HttpSession(MutableMapping[str, Any]):
 
     __slots__ = ("_forced", "_state", "_stored", "accessed", "new", "replaced_ids")
 
-    accessed: bool
-    """Whether anything was read or written, so that the response depends on the visitor."""
-    new: bool
-    """Whether the request came without a valid session."""
-    replaced_ids: tuple[str, ...]
-    """The ids this session had earlier in this request: a store on the server forgets them."""
-
     def __init__(self, data: Mapping[str, Any] | None = None) -> None:
         self._state = _State()
-        self.replaced_ids = ()
         self._forced = False
         self._stored = b""
+        self.replaced_ids: tuple[str, ...] = ()
+        """The ids this session had earlier in this request: a store on the server forgets them."""
         self.accessed = False
+        """Whether anything was read or written, so that the response depends on the visitor."""
         self.new = True
+        """Whether the request came without a valid session."""
         if data is not None:
             self.update(data)
 
@@ -66,9 +62,6 @@ class HttpSession(MutableMapping[str, Any]):
 
     def __delitem__(self, name: str) -> None:
         del self._use().data[name]
-
-    def __contains__(self, name: object) -> bool:
-        return name in self._use().data
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._use().data)
@@ -88,7 +81,7 @@ class HttpSession(MutableMapping[str, Any]):
         """A random name of this session (128 bits); made on first use. It is no secret from the visitor."""
         state = self._use()
         if not state.id:
-            state.id = secrets.token_urlsafe(_ID_BYTES)
+            state.id = os.urandom(_ID_BYTES).hex()
         return state.id
 
     def rotate(self) -> None:
@@ -98,7 +91,7 @@ class HttpSession(MutableMapping[str, Any]):
         """
         self._drop_id()
         self._state.csrf_secret = ""
-        self._state.id = secrets.token_urlsafe(_ID_BYTES)
+        self._state.id = os.urandom(_ID_BYTES).hex()
 
     @property
     def permanent(self) -> bool:

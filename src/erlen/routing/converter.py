@@ -148,18 +148,10 @@ class FormatConverter(Converter):
         pattern: the regular expression of the whole text.
         read: makes a value of a text that matches, or raises ValueError.
         write: makes the text of a value; one that does not match the pattern is refused.
-        accepts: further classes to write.
     """
 
     def __init__(
-        self,
-        produces: type[Any],
-        rank: int,
-        expected: str,
-        pattern: str,
-        read: Callable[[str], object],
-        write: Callable[[Any], str] = str,
-        accepts: tuple[type, ...] = (),
+        self, produces: type[Any], rank: int, expected: str, pattern: str, read: Callable[[str], object], write: Callable[[Any], str] = str
     ) -> None:
         self.name = produces.__name__.lower()
         self.rank = rank
@@ -168,7 +160,8 @@ class FormatConverter(Converter):
         self.pattern = pattern
         self.read = read
         self.write = write
-        self.accepts = (produces, *accepts)
+        # A whole number is a number too.
+        self.accepts = (produces, int) if produces in (float, Decimal) else (produces,)
 
     @cached_property
     def matches(self) -> Callable[[str], object]:
@@ -378,8 +371,8 @@ FORMATS = (
     FormatConverter(date, 31, "a date in ISO 8601 format", _DAY, date.fromisoformat, lambda value: value.isoformat()),
     FormatConverter(time, 33, "a time in ISO 8601 format", _CLOCK, time.fromisoformat, time.isoformat),
     FormatConverter(timedelta, 34, "a duration in ISO 8601 format", _DURATION, _read_duration, _write_duration),
-    FormatConverter(float, 45, "a number", r"-?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]{1,4})?", _read_float, _write_float, accepts=(int,)),
-    FormatConverter(Decimal, 45, "a decimal number", r"-?[0-9]+(?:\.[0-9]+)?", Decimal, _write_decimal, accepts=(int,)),
+    FormatConverter(float, 45, "a number", r"-?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]{1,4})?", _read_float, _write_float),
+    FormatConverter(Decimal, 45, "a decimal number", r"-?[0-9]+(?:\.[0-9]+)?", Decimal, _write_decimal),
 )
 """Booleans as `true` or `1`, `false` or `0`; UUIDs as 8-4-4-4-12 digits (RFC 9562), in either case; dates and times in the extended
 format of ISO 8601 with at most microseconds, offsets as `Z` or `+01:00`; durations of weeks to seconds, such as `P1DT2H30M` or

@@ -5,21 +5,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable
 from enum import Enum
-from types import UnionType
-from typing import Annotated, Any, Literal, NewType, TypeAlias, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, TypeAlias, get_args, get_origin
 
 from msgspec import Meta
 
-from erlen.routing.converter import (
-    FORMATS,
-    TEXT,
-    CheckedConverter,
-    ChoiceConverter,
-    Converter,
-    IntConverter,
-    PathConverter,
-    RegexConverter,
-)
+from erlen.routing.converter import FORMATS, TEXT, CheckedConverter, ChoiceConverter, Converter, IntConverter, PathConverter, RegexConverter
+from erlen.schema.model import NOTHINGS, members_of, strip
 
 __all__ = ["Converters", "converter_for", "suggestion"]
 
@@ -89,7 +80,7 @@ class Converters:
         Raises:
             ValueError: if the annotation has constraints that its type cannot have, or choices that a path cannot show.
         """
-        plain, metadata = strip(annotation)
+        plain, metadata = _bare(annotation)
         converter = self._for_type(plain)
         return None if converter is None else _constrain(converter, plain, metadata)
 
@@ -108,7 +99,7 @@ class Converters:
             return RegexConverter(explicit.pattern.pattern, explicit.label, wanted)
         if isinstance(explicit, PathConverter) and isinstance(wanted, PathConverter):
             return PathConverter(wanted.produces, optional=explicit.optional)
-        plain, metadata = strip(annotation)
+        plain, metadata = _bare(annotation)
         if _allows(plain, explicit.produces):
             return _constrain(explicit, plain, metadata)
         shown = plain.__name__ if isinstance(plain, type) else str(plain)
@@ -148,35 +139,19 @@ def suggestion(name: str, known: Iterable[str]) -> str:
     return f" Did you mean {', '.join(nearest[:-1])}{' or ' if nearest[1:] else ''}{nearest[-1]}?"
 
 
-def strip(annotation: object) -> tuple[Any, tuple[object, ...]]:
+def _bare(annotation: object) -> tuple[Any, list[object]]:
     """Return an annotation without `Annotated`, `| None`, new types and aliases, and the metadata that it had, outermost last."""
-    metadata: tuple[object, ...] = ()
-    plain: Any = annotation
-    while True:
-        if get_origin(plain) is Annotated:
-            metadata = (*plain.__metadata__, *metadata)
-            plain = plain.__origin__
-        elif isinstance(plain, NewType):
-            plain = plain.__supertype__
-        elif type(plain).__name__ == "TypeAliasType":
-            plain = plain.__value__
-        else:
-            members = _members(plain)
-            if len(members) != 1 or members[0] is plain:
-                return plain, metadata
-            plain = members[0]
-
-
-def _members(annotation: Any) -> list[Any]:
-    """Return the members of a union but for None, or the annotation if it is no union."""
-    if get_origin(annotation) not in (Union, UnionType):
-        return [annotation]
-    return [member for member in get_args(annotation) if member is not type(None)]
+    plain, metadata = strip(annotation)
+    members = [member for member in members_of(plain) if member not in NOTHINGS]
+    if len(members) != 1 or members[0] is plain:
+        return plain, metadata
+    inner, more = _bare(members[0])
+    return inner, more + metadata
 
 
 def _allows(annotation: Any, produced: type) -> bool:
     """Return whether a value of a class may stand where the annotation is; a boolean is no number here."""
-    members = [get_origin(plain) or plain for plain, _ in map(strip, _members(annotation))]
+    members: list[Any] = [get_origin(plain) or plain for plain, _ in map(_bare, members_of(annotation))]
     produced = get_origin(produced) or produced
     if produced is object or Any in members:
         return True
@@ -185,7 +160,7 @@ def _allows(annotation: Any, produced: type) -> bool:
     )
 
 
-def _constrain(converter: Converter, plain: Any, metadata: tuple[object, ...]) -> Converter:
+def _constrain(converter: Converter, plain: Any, metadata: list[object]) -> Converter:
     metas = [extra for extra in metadata if isinstance(extra, Meta)]
     constraints = [meta for meta in metas if any(getattr(meta, name) is not None for name in _LIMITS)]
     if not constraints:
@@ -199,12 +174,6 @@ def _constrain(converter: Converter, plain: Any, metadata: tuple[object, ...]) -
             highs = [int(bound) - more for bound, more in ((meta.le, 0), (meta.lt, 1)) if bound is not None]
             return IntConverter(max([converter.minimum, *lows]), min([converter.maximum, *highs]))
     return CheckedConverter(converter, Annotated[(plain, *constraints)])
-
-
-def _slug(argument: str) -> Converter:
-    if argument:
-        raise ValueError(f"the converter 'slug' takes no argument, but has {argument!r}")
-    return RegexConverter("[-a-zA-Z0-9_]+", "slug")
 
 
 def _regex(argument: str) -> Converter:
@@ -229,7 +198,7 @@ _NAMED: dict[str, Converter | NamedFactory] = {
     **{converter.name: converter for converter in FORMATS},
     "str": TEXT,
     "int": lambda argument: IntConverter.of(argument) if argument else _INT,
-    "slug": _slug,
+    "slug": RegexConverter("[-a-zA-Z0-9_]+", "slug"),
     "any": lambda argument: ChoiceConverter([text.strip() for text in argument.split(",")], str),
     "re": _regex,
     "path": _path,

@@ -8,7 +8,8 @@ from typing import Any
 import msgspec
 
 from erlen.errors import BadRequest, ConfigurationError, Fault, InvalidRequest, Mistake
-from erlen.http.request import decode_json, too_deep
+from erlen.http.request import decode_json, refuse_depth
+from erlen.schema.crowds import crowd_guard
 from erlen.schema.faults import Checker, convert_custom, first_fault, model_faults
 from erlen.schema.hints import type_name
 from erlen.schema.model import kind_of, unwrap
@@ -34,17 +35,20 @@ def json_decoder(annotation: object, *, depth: int) -> Callable[[bytes], object]
         return _pydantic_decoder(unwrap(annotation), depth)
     checker = Checker(annotation)
     decode = strict_decoder(annotation).decode
-    refuse_odd = checker.refuse_odd
+    refuse_odd, refuse_crowds = checker.refuse_odd, crowd_guard(checker.shape, depth)
     open_ended = checker.shape.nesting() > depth
 
     def decode_body(body: bytes) -> object:
-        if open_ended and too_deep(body, depth):
-            raise BadRequest(f"The JSON nests deeper than {depth} levels.")
+        if open_ended:
+            refuse_depth(body, depth)
         try:
+            if refuse_crowds is not None:
+                refuse_crowds(body)
             value = decode(body)
             if refuse_odd is not None:
                 refuse_odd(value)
         except (msgspec.ValidationError, TypeError) as error:
+            refuse_depth(body, depth)  # what looks for the faults takes any JSON, and the stack of a thread is small
             raise InvalidRequest(_body_faults(checker, body) or [first_fault(error, ("body",))]) from None
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise _malformed(error) from None

@@ -6,7 +6,7 @@ import typing
 from collections.abc import Callable
 from typing import Any
 
-from erlen.errors import ConfigurationError, Fault, InvalidRequest, Mistake
+from erlen.errors import ConfigurationError, Fault, InvalidRequest, Mistake, raise_all
 from erlen.http.headers import Headers
 from erlen.http.query import MultiDict
 from erlen.schema.faults import MAX_FAULTS, REQUIRED, UNKNOWN, model_faults, own_message
@@ -53,8 +53,7 @@ def fields_decoder(model: object, source: str) -> Callable[[Texts], object]:
         except ConfigurationError as error:
             at, where = f"field `{field.name}` of {type_name(model)}", place_of(unwrap(model))
             mistakes += [Mistake(f"{at}: {mistake.message}", mistake.where or where, mistake.fix) for mistake in error.mistakes]
-    if mistakes:
-        raise ConfigurationError(mistakes)
+    raise_all(mistakes)
     build: Any = typing.get_origin(unwrap(model)) or unwrap(model)
     config = getattr(build, "__struct_config__", None)
     closed = config is not None and config.forbid_unknown_fields and source not in ("header", "cookie")

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import sys
 import typing
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any
 
-from erlen.errors import ConfigurationError, Mistake
+from erlen.errors import Mistake, raise_all
 
 __all__ = ["class_hints", "hints_of", "place_of", "settle", "type_name"]
 
@@ -33,16 +33,9 @@ def hints_of(function: Callable[..., object], localns: Names | None = None) -> d
     """
     plain, globalns = _plain(function)
     scope = {**(localns or {}), **_type_params(plain), **_closure(plain)}
-    hints: dict[str, object] = {}
-    mistakes = []
-    for name, hint in _annotations(plain).items():
-        try:
-            hints[name] = _evaluate(hint, globalns, scope)
-        except Exception as error:  # noqa: BLE001 - an annotation is the user's code and may raise anything
-            subject = "the return annotation" if name == "return" else f"the annotation of parameter `{name}`"
-            mistakes.append(_mistake(f"{subject} of `{type_name(plain)}`", error, place_of(plain)))
-    if mistakes:
-        raise ConfigurationError(mistakes)
+    mistakes: list[Mistake] = []
+    hints = _evaluate_all(plain, lambda hint: _evaluate(hint, globalns, scope), "parameter", mistakes)
+    raise_all(mistakes)
     for hint in hints.values():
         settle(hint, localns)
     return hints
@@ -57,15 +50,11 @@ def class_hints(model: object, localns: Names | None = None) -> dict[str, object
     cls: type = typing.get_origin(model) or typing.cast(type, model)
     filled = _type_arguments(model)
     hints: dict[str, object] = {}
-    mistakes = []
+    mistakes: list[Mistake] = []
     for base in reversed(cls.__mro__[:-1]):
-        for name, hint in _annotations(base).items():
-            try:
-                hints[name] = _fill(_evaluate_in_class(hint, base, localns), filled.get(base, {}))
-            except Exception as error:  # noqa: BLE001 - as above
-                mistakes.append(_mistake(f"the annotation of field `{name}` of `{type_name(base)}`", error, place_of(base)))
-    if mistakes:
-        raise ConfigurationError(mistakes)
+        evaluated = _evaluate_all(base, partial(_evaluate_in_class, base, localns), "field", mistakes)
+        hints |= {name: _fill(hint, filled.get(base, {})) for name, hint in evaluated.items()}
+    raise_all(mistakes)
     return hints
 
 
@@ -113,17 +102,25 @@ def place_of(target: object) -> str:
     return f"{file}:{line}" if file and line else file
 
 
-def _settle_class(base: type, localns: Names | None) -> Iterator[object]:
-    annotations = _annotations(base)
-    for name, hint in annotations.items():
+def _settle_class(base: type, localns: Names | None) -> Iterable[object]:
+    settled = _evaluate_all(base, partial(_evaluate_in_class, base, localns), "field", [])  # mistakes are reported when it is decoded
+    _annotations(base).update(settled)
+    return settled.values()
+
+
+def _evaluate_all(target: object, evaluate: Callable[[object], object], part: str, mistakes: list[Mistake]) -> dict[str, object]:
+    """Return the evaluated annotations of a class or function; what cannot be evaluated is left out, and noted."""
+    hints: dict[str, object] = {}
+    for name, hint in _annotations(target).items():
         try:
-            annotations[name] = _evaluate_in_class(hint, base, localns)
-        except Exception:  # noqa: BLE001, S112 - reported when the class is decoded
-            continue
-        yield annotations[name]
+            hints[name] = evaluate(hint)
+        except Exception as error:  # noqa: BLE001 - an annotation is the user's code and may raise anything
+            subject = "the return annotation" if name == "return" and part == "parameter" else f"the annotation of {part} `{name}`"
+            mistakes.append(_mistake(f"{subject} of `{type_name(target)}`", error, place_of(target)))
+    return hints
 
 
-def _evaluate_in_class(hint: object, base: type, localns: Names | None) -> object:
+def _evaluate_in_class(base: type, localns: Names | None, hint: object) -> object:
     # A field must not hide the type of the same name (`date: date | None = None`), so the class's own names come last;
     # nor may a local name of where it is used hide one of its module.
     own = {base.__name__: base, **vars(base), **_type_params(base)}

@@ -20,7 +20,7 @@ from erlen.errors import ConfigurationError, Mistake
 from erlen.schema.hints import class_hints, place_of, type_name
 from erlen.types import MISSING
 
-__all__ = ["NOTHINGS", "SCALARS", "Field", "Shape", "choices_of", "constraints_of", "fields_of", "kind_of", "members_of", "unwrap"]
+__all__ = ["NOTHINGS", "SCALARS", "Field", "Shape", "choices_of", "constraints_of", "fields_of", "kind_of", "members_of", "strip", "unwrap"]
 
 Kind = Literal[
     "struct", "dataclass", "typeddict", "attrs", "pydantic", "namedtuple", "scalar", "collection", "mapping", "union", "any", "other"
@@ -118,8 +118,6 @@ class Shape:
         ConfigurationError: if an annotation within it cannot be evaluated.
     """
 
-    __slots__ = ("annotation", "bare", "cls", "config", "fields", "kind", "parts")
-
     def __init__(self, annotation: object, made: dict[object, Shape] | None = None) -> None:
         made = {} if made is None else made
         made[annotation] = self
@@ -159,7 +157,27 @@ class Shape:
 
 def unwrap(annotation: object) -> object:
     """Return the type inside `Annotated`, `NewType`, `type` aliases, `Final`, `Required` and `NotRequired`."""
-    return _unwrap(annotation)[0]
+    return strip(annotation)[0]
+
+
+def strip(annotation: Any) -> tuple[Any, list[object]]:
+    """Return what `unwrap` returns, and the metadata of every `Annotated` around it, the outermost last."""
+    metadata: list[object] = []
+    while True:
+        origin = typing.get_origin(annotation)
+        if origin is typing.Annotated:
+            metadata[:0] = annotation.__metadata__
+            annotation = annotation.__origin__
+        elif origin in _WRAPPERS:
+            annotation = annotation.__args__[0]
+        elif hasattr(annotation, "__supertype__"):
+            annotation = annotation.__supertype__
+        elif type(annotation).__name__ == "TypeAliasType":
+            annotation = annotation.__value__
+        elif type(origin).__name__ == "TypeAliasType":
+            annotation = typing.cast(Any, origin).__value__[annotation.__args__]
+        else:
+            return (types.NoneType if annotation is None else annotation), metadata
 
 
 def constraints_of(annotation: object) -> tuple[msgspec.Meta, ...]:
@@ -168,7 +186,7 @@ def constraints_of(annotation: object) -> tuple[msgspec.Meta, ...]:
     Raises:
         ConfigurationError: on constraints of another library, which would be lost without a word.
     """
-    _, metadata = _unwrap(annotation)
+    _, metadata = strip(annotation)
     for item in metadata:
         if type(item).__module__.partition(".")[0] in ("annotated_types", "pydantic"):
             wrong = f"{item!r} has no effect on {type_name(annotation)}"
@@ -190,25 +208,6 @@ def choices_of(annotation: object) -> list[tuple[object, object]]:
     if typing.get_origin(bare) is Literal:
         return [(value, value) for value in typing.get_args(bare)]
     return [(member.value, member) for member in bare] if isinstance(bare, type) and issubclass(bare, Enum) else []
-
-
-def _unwrap(annotation: Any) -> tuple[Any, list[object]]:
-    metadata: list[object] = []
-    while True:
-        origin = typing.get_origin(annotation)
-        if origin is typing.Annotated:
-            metadata[:0] = annotation.__metadata__
-            annotation = annotation.__origin__
-        elif origin in _WRAPPERS:
-            annotation = annotation.__args__[0]
-        elif hasattr(annotation, "__supertype__"):
-            annotation = annotation.__supertype__
-        elif type(annotation).__name__ == "TypeAliasType":
-            annotation = annotation.__value__
-        elif type(origin).__name__ == "TypeAliasType":
-            annotation = typing.cast(Any, origin).__value__[annotation.__args__]
-        else:
-            return (types.NoneType if annotation is None else annotation), metadata
 
 
 def _without_qualifier(annotation: Any) -> object:

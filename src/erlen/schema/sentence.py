@@ -85,14 +85,13 @@ _KNOWN = {
     "Invalid decimal string": "Expected a decimal number.",
     "Invalid base64 encoded string": "Expected base64 text.",
 }
-_BOUNDS = {">=": "at least", ">": "greater than", "<=": "at most", "<": "less than"}
+_BOUNDS = {">=": "at least", ">": "greater than", "<=": "at most", "<": "less than", "that's a multiple of": "a multiple of"}
 _UNITS = {"str": ("character", "characters"), "array": ("item", "items"), "object": ("entry", "entries"), "bytes": ("byte", "bytes")}
 _RANGED = {"Duration": "duration", "Timestamp": "time", "Number": "number", "Integer": "number"}
 _PATTERNS = (
-    (re.compile(r"Expected `(?:int|float|decimal)` (>=|>|<=|<) (\S+)"), lambda m: f"Must be {_BOUNDS[m[1]]} {m[2].removesuffix('.0')}."),
     (
-        re.compile(r"Expected `(?:int|float|decimal)` that's a multiple of (\S+)"),
-        lambda m: f"Must be a multiple of {m[1].removesuffix('.0')}.",
+        re.compile(r"Expected `(?:int|float|decimal)` (>=|>|<=|<|that's a multiple of) (\S+)"),
+        lambda m: f"Must be {_BOUNDS[m[1]]} {m[2].removesuffix('.0')}.",
     ),
     (re.compile(r"Expected `(\w+)` of (at least )?length (?:(>=|<=) )?(?:(\d+) to )?(\d+)(?:, got \d+)?"), _length),
     (re.compile(r"Expected `str` matching regex (.*)", re.DOTALL), lambda m: f"Must match the pattern {m[1]}."),

@@ -166,22 +166,16 @@ def _text_to_int(text: str) -> int:
     raise ValueError("Expected an integer.")
 
 
-def _text_to_float(text: str) -> float:
-    if len(text) > MAX_DIGITS or _DECIMAL(text) is None:
-        raise ValueError("Expected a number.")
-    value = float(text)
-    if not math.isfinite(value):
-        raise ValueError("The number is out of range.")
-    return value
+def _number(make: Callable[[str], Any], expected: str, is_out_of_range: Callable[[Any], bool]) -> TextDecoder:
+    def decode_number(text: str) -> object:
+        if len(text) > MAX_DIGITS or _DECIMAL(text) is None:
+            raise ValueError(expected)
+        value = make(text)
+        if is_out_of_range(value):
+            raise ValueError("The number is out of range.")
+        return value
 
-
-def _text_to_decimal(text: str) -> Decimal:
-    if len(text) > MAX_DIGITS or _DECIMAL(text) is None:
-        raise ValueError("Expected a decimal number.")
-    value = Decimal(text)
-    if is_odd(value):
-        raise ValueError("The number is out of range.")
-    return value
+    return decode_number
 
 
 def _text_to_bool(text: str) -> bool:
@@ -224,4 +218,6 @@ def _in_words(annotation: object) -> str:
 
 _DECIMAL = re.compile(r"-?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,6})?").fullmatch
 _BOOLEANS = {"true": True, "false": False, "1": True, "0": False, "on": True, "off": False, "yes": True, "no": False}
+_text_to_float = _number(float, "Expected a number.", math.isinf)
+_text_to_decimal = _number(Decimal, "Expected a decimal number.", is_odd)
 _PLAIN: dict[object, TextDecoder] = {str: str, int: _text_to_int, float: _text_to_float, bool: _text_to_bool, Decimal: _text_to_decimal}

@@ -1,5 +1,1 @@
 """What every request is held to: hosts, proxies, CSRF, CORS, protective headers, signing, sessions in cookies, safe redirects."""
-
-from __future__ import annotations
-
-__all__: list[str] = []

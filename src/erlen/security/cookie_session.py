@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from erlen.errors import ConfigurationError, ErlenError, Mistake
 from erlen.http.request import Request
 from erlen.http.response import Response
 from erlen.http.session import HttpSession
 from erlen.security.encryption import is_available
+from erlen.security.settings import SecuritySettings
 from erlen.security.signing import BadSignature, Signer
 
 __all__ = ["CookieSessions", "SessionTooLarge", "protect_from_caches"]
@@ -34,30 +33,17 @@ class CookieSessions:
 
     Args:
         signer: None in production without `SECRET_KEY`: then opening a session is an error, and nothing else is.
-        name: of the cookie, without prefix.
-        max_age: how long after its last saving a session ends, in seconds.
-        samesite: `lax` keeps the cookie out of cross-site sub-requests, `strict` out of links too; `none` needs TLS, and is `lax`
-            without.
-        domain: also send it to the sub-domains of this one: they then can set it, too (the prefix becomes `__Secure-`).
+        settings: of which these count. `session_cookie`: the cookie's name, without prefix. `session_max_age`: how long after its last
+            saving a session ends, in seconds. `session_samesite`: `lax` keeps the cookie out of cross-site sub-requests, `strict` out
+            of links too; `none` needs TLS, and is `lax` without. `session_domain`: also send it to the sub-domains of this one: they
+            then can set it, too (the prefix becomes `__Secure-`).
         encrypt: by default where `cryptography` is installed; with False the visitor can read their session. Both forms are read in
             each case, so that switching signs nobody out.
     """
 
-    def __init__(
-        self,
-        signer: Signer | None,
-        *,
-        name: str = "session",
-        max_age: int = 14 * 24 * 3600,
-        samesite: Literal["lax", "strict", "none"] = "lax",
-        domain: str | None = None,
-        encrypt: bool | None = None,
-    ) -> None:
+    def __init__(self, signer: Signer | None, settings: SecuritySettings, *, encrypt: bool | None = None) -> None:
         self._signer = signer
-        self._name = name
-        self._max_age = max_age
-        self._samesite: Literal["lax", "strict", "none"] = samesite
-        self._domain = domain
+        self._settings = settings
         self._encrypt = is_available() if encrypt is None else encrypt
 
     def open(self, request: Request) -> HttpSession:
@@ -72,13 +58,12 @@ class CookieSessions:
         if signer is None:
             fix = "run `erlen secret` and set SECRET_KEY to what it prints"
             raise ConfigurationError(Mistake("Sessions are signed with SECRET_KEY, and there is none.", fix=fix))
-        secure = request.is_secure
-        prefix = "" if not secure else "__Host-" if self._domain is None else "__Secure-"
-        name = prefix + self._name
+        settings, secure = self._settings, request.is_secure
+        name = ("" if not secure else "__Secure-" if settings.session_domain else "__Host-") + settings.session_cookie
         session, renew = HttpSession(), False
         try:
-            verified = signer.verify(request.cookies.get(name, ""), _PURPOSE + name, max_age=self._max_age)
-            session, renew = HttpSession.load(verified.data), verified.age > self._max_age // 2
+            verified = signer.verify(request.cookies.get(name, ""), _PURPOSE + name, max_age=settings.session_max_age)
+            session, renew = HttpSession.load(verified.data), verified.age > settings.session_max_age // 2
         except (BadSignature, ValueError):
             pass  # There is none, the key was changed, the cookie is old, or someone played with it: all begin anew.
 
@@ -94,6 +79,7 @@ class CookieSessions:
         if not (session.modified or renew) or (session.is_empty and session.new):
             protect_from_caches(response, sets_cookie=False)
             return
+        settings = self._settings
         cookie = "" if session.is_empty else signer.sign(session.dump(), _PURPOSE + name, encrypt=self._encrypt)
         if len(name) + len(cookie) > _COOKIE_LIMIT:
             raise SessionTooLarge(
@@ -103,11 +89,11 @@ class CookieSessions:
         response.set_cookie(
             name,
             cookie,
-            max_age=0 if not cookie else self._max_age if session.permanent else None,
-            domain=self._domain,
+            max_age=0 if not cookie else settings.session_max_age if session.permanent else None,
+            domain=settings.session_domain or None,
             secure=secure,
             httponly=True,
-            samesite=self._samesite if secure or self._samesite != "none" else "lax",
+            samesite=settings.session_samesite if secure or settings.session_samesite != "none" else "lax",
         )
         protect_from_caches(response, sets_cookie=True)
 

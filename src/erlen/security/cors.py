@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
 
-from erlen.errors import ConfigurationError, Mistake
+from erlen.errors import ConfigurationError, Mistake, raise_all
 from erlen.http.request import Request
 from erlen.http.response import Response, TextResponse
 from erlen.security.origin import Origins, parse_origin, shown
@@ -69,8 +69,7 @@ class Cors:
             self._pattern = None if origin_regex is None else re.compile(origin_regex)
         except re.error as error:
             mistakes.append(Mistake(f"The CORS origin_regex {origin_regex!r} is no regular expression: {error}."))
-        if mistakes:
-            raise ConfigurationError(mistakes)
+        raise_all(mistakes)
 
     def before(self, request: Request) -> Response | None:
         """Answer a preflight request; let the others through.

@@ -6,12 +6,10 @@ page cannot forge either, so they decide; a token is needed only from a client t
 
 from __future__ import annotations
 
+import os
 import re
-import secrets
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from binascii import Error as BinasciiError
 from collections.abc import Iterable
-from hmac import compare_digest
 
 from erlen.errors import Forbidden
 from erlen.http.request import Request
@@ -29,8 +27,6 @@ class CsrfPolicy:
     Raises:
         ConfigurationError: if an entry is no origin.
     """
-
-    __slots__ = ("trusted",)
 
     def __init__(self, trusted_origins: Iterable[str] = ()) -> None:
         self.trusted = Origins(trusted_origins, setting="TRUSTED_ORIGINS")
@@ -103,6 +99,8 @@ class CsrfPolicy:
                 "CSRF token missing: this client says neither Sec-Fetch-Site nor Origin, but sends cookies. "
                 "Send the token as the header X-CSRF-Token or the form field 'csrf_token'; templates write it with csrf_token."
             )
+        from hmac import compare_digest
+
         secret = request.session.csrf_secret
         # Both run even where there is no secret, so that the time says nothing.
         if not compare_digest(_unmask(token), secret.encode()) or not secret:
@@ -115,9 +113,9 @@ class CsrfPolicy:
         """
         session = request.session
         if not session.csrf_secret:
-            session.csrf_secret = secrets.token_urlsafe(_SECRET_BYTES)
+            session.csrf_secret = os.urandom(_SECRET_BYTES).hex()
         secret = session.csrf_secret.encode()
-        mask = secrets.token_bytes(len(secret))
+        mask = os.urandom(len(secret))
         return urlsafe_b64encode(mask + _xor(mask, secret)).decode("ascii").rstrip("=")
 
 
@@ -134,7 +132,7 @@ def _unmask(token: str) -> bytes:
         return b""
     try:
         raw = urlsafe_b64decode(token + "=" * (-len(token) % 4))
-    except (BinasciiError, ValueError):
+    except ValueError:
         return b""
     half = len(raw) // 2
     return b"" if len(raw) % 2 else _xor(raw[:half], raw[half:])

@@ -6,10 +6,9 @@ secret key, the purpose and 192 random bits: no number of tokens wears a key out
 
 from __future__ import annotations
 
-import secrets
+import os
 import sys
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from binascii import Error as BinasciiError
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -29,7 +28,7 @@ def seal(key: str, purpose: str, data: bytes, made_at: int) -> str:
     """
     if not is_available():
         raise ConfigurationError(Mistake("Encryption needs the package `cryptography`.", fix="pip install 'erlen[encryption]'"))
-    header = _VERSION + made_at.to_bytes(_TIME_SIZE, "big") + secrets.token_bytes(_SALT_SIZE)
+    header = _VERSION + made_at.to_bytes(_TIME_SIZE, "big") + os.urandom(_SALT_SIZE)
     cipher, nonce = _cipher(key, purpose, header)
     return urlsafe_b64encode(header + cipher.encrypt(nonce, data, header)).rstrip(b"=").decode("ascii")
 
@@ -38,7 +37,7 @@ def unseal(keys: Iterable[str], purpose: str, token: str) -> tuple[bytes, int] |
     """Return the data of a token and when it was made; None if it is not genuine, or `cryptography` is not installed."""
     try:
         raw = urlsafe_b64decode(token + "=" * (-len(token) % 4))
-    except (BinasciiError, ValueError):
+    except ValueError:
         return None
     header, sealed = raw[:_HEADER_SIZE], raw[_HEADER_SIZE:]
     if header[:1] != _VERSION or not sealed or not is_available():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from erlen.errors import BadRequest, ConfigurationError, Mistake
+from erlen.errors import BadRequest, Mistake, raise_all
 
 __all__ = ["HostPolicy", "host_name"]
 
@@ -23,8 +23,6 @@ class HostPolicy:
     Raises:
         ConfigurationError: listing every pattern that can never match.
     """
-
-    __slots__ = ("_any", "_names", "_suffixes", "known")
 
     known: set[str]
     """`Host` values accepted so far, as they were sent: `host in policy.known` saves the call of `check`."""
@@ -47,8 +45,7 @@ class HostPolicy:
                 self._names.add(name)
             if pattern != bare:
                 suffixes.add("." + name)
-        if mistakes:
-            raise ConfigurationError(mistakes)
+        raise_all(mistakes)
         self._suffixes = tuple(suffixes)
 
     def check(self, host: str) -> None:
@@ -81,27 +78,18 @@ def host_name(host: str) -> str:
     if not host:
         raise BadRequest("The request has no Host header.")
     match = _HOST(host) if len(host) <= _HOST_LIMIT else None
-    if match is None:
-        raise _malformed(host)
-    name, port = match[1].lower(), match[2]
-    if port is not None and not 0 < int(port) < 65536:
-        raise _malformed(host)
-    if name[0] == "[":
-        from ipaddress import IPv6Address
-
-        try:
-            return f"[{IPv6Address(name[1:-1])}]"
-        except ValueError:
-            raise _malformed(host) from None
-    name = name.removesuffix(".")
-    if len(name) > 253:
+    name = "" if match is None else match[1].lower().removesuffix(".")
+    if match is None or len(name) > 253 or not 0 < int(match[2] or "1") < 65536:
         raise _malformed(host)
     last = name[name.rfind(".") + 1 :]
     # Browsers read such a name as an IPv4 address in one of its odd spellings (WHATWG URL, section 3.5), so it can be no other name.
-    if last.isdigit() or last.startswith("0x"):
-        parts = name.split(".")
-        if len(parts) != 4 or not all(part.isdigit() and str(int(part)) == part and int(part) < 256 for part in parts):
-            raise _malformed(host)
+    if name[0] == "[" or last.isdigit() or last.startswith("0x"):
+        from ipaddress import IPv4Address, IPv6Address
+
+        try:
+            return f"[{IPv6Address(name[1:-1])}]" if name[0] == "[" else str(IPv4Address(name))
+        except ValueError:
+            raise _malformed(host) from None
     return name
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from erlen.errors import ConfigurationError, Mistake
+from erlen.errors import Mistake, raise_all
 
 __all__ = ["Origins", "authority_for", "parse_origin", "shown"]
 
@@ -22,8 +22,6 @@ class Origins:
         ConfigurationError: listing every entry that is no origin.
     """
 
-    __slots__ = ("_exact", "_wildcards")
-
     def __init__(self, origins: Iterable[str], *, setting: str) -> None:
         self._exact: set[tuple[str, str]] = set()
         self._wildcards: set[tuple[str, str]] = set()
@@ -37,8 +35,7 @@ class Origins:
                 self._wildcards.add((parsed[0], "." + parsed[1]))
             else:
                 self._exact.add(parsed)
-        if mistakes:
-            raise ConfigurationError(mistakes)
+        raise_all(mistakes)
 
     def __contains__(self, origin: str | None) -> bool:
         parsed = parse_origin(origin or "")

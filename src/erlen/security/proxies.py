@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import TYPE_CHECKING, Literal
 
-from erlen.errors import ConfigurationError, Mistake
+from erlen.errors import Mistake, raise_all
 from erlen.http.request import Request
 
 if TYPE_CHECKING:
@@ -37,8 +37,6 @@ class Proxies:
         ConfigurationError: listing every entry that is no address or network.
     """
 
-    __slots__ = ("_any", "_header", "_networks", "_node", "_unix", "enabled")
-
     def __init__(self, trusted: Iterable[str] = (), *, header: Literal["x-forwarded", "forwarded"] = "x-forwarded") -> None:
         entries = [trusted] if isinstance(trusted, str) else list(trusted)
         self._any = "*" in entries
@@ -48,8 +46,7 @@ class Proxies:
         self._networks = [network for entry in entries if entry not in ("*", "unix") for network in _read_network(entry, mistakes)]
         if header not in ("x-forwarded", "forwarded"):
             mistakes.append(Mistake(f"The proxies' header cannot be {header!r}.", fix="write 'x-forwarded' or 'forwarded'"))
-        if mistakes:
-            raise ConfigurationError(mistakes)
+        raise_all(mistakes)
         self.enabled: bool = bool(entries)
         """Whether any proxy is trusted. Where it is false, the connection's own values may be used directly."""
         # PERF: parsing takes some 3 us, and the same few proxies come again and again. Bounded, as clients choose text.
@@ -131,6 +128,7 @@ _SCHEMES = {"http": "http", "https": "https", "ws": "http", "wss": "https"}
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}").fullmatch
 # One slash before each segment, so that it never starts a network-path reference (`//evil.com`), and no dot segments.
 _PREFIX = re.compile(r"(?:/(?!\.{1,2}(?:/|$))[A-Za-z0-9._~!$&'()*+,;=:@-]+)+").fullmatch
+_BRACKETED_OR_WITH_PORT = re.compile(r"\[([^\]]+)\](?::[0-9]+)?|([^:]+):[0-9]+").fullmatch
 # RFC 7239, section 4. A value outside quotes may also hold colons and brackets, which careless proxies leave unquoted.
 _PAIR = re.compile(r'[ \t]*([!#$%&\'*+\-.^_`|~0-9A-Za-z]+)=([^\s",;=\\]+|"(?:[^"\\]|\\.)*")[ \t]*([;,]|$)').match
 
@@ -169,25 +167,13 @@ def _parse_forwarded(line: str) -> list[dict[str, str]]:
 
 
 def _parse_address(text: str) -> IPv4Address | IPv6Address | None:
-    from ipaddress import IPv6Address, ip_address
+    from ipaddress import ip_address
 
-    if len(text) > _NODE_LIMIT:
+    if len(text) > _NODE_LIMIT or "%" in text:
         return None
-    if text.startswith("["):
-        inner, _, port = text[1:].partition("]")
-        if port and not (port[0] == ":" and port[1:].isdigit()):
-            return None
-        text = inner
-    elif text.count(":") == 1:
-        text, _, port = text.partition(":")
-        if not port.isdigit():
-            return None
+    found = _BRACKETED_OR_WITH_PORT(text)
     try:
-        address = ip_address(text)
+        address = ip_address(text if found is None else found[1] or found[2])
     except ValueError:
         return None
-    if isinstance(address, IPv6Address):
-        if address.scope_id:
-            return None
-        return address.ipv4_mapped or address
-    return address
+    return getattr(address, "ipv4_mapped", None) or address

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
-import secrets
 import time
 import zlib
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable, Sequence
 from datetime import timedelta
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec import Struct
 
-from erlen.errors import ConfigurationError, ErlenError, Mistake
+from erlen.errors import ErlenError, Mistake, raise_all
 from erlen.security.encryption import seal, unseal
 
 if TYPE_CHECKING:
@@ -55,12 +54,11 @@ class Signer:
             one). The keys never appear in a message.
     """
 
-    __slots__ = ("_clock", "_engines", "_keys")
-
     def __init__(self, keys: Sequence[str], *, debug: bool = False, clock: Callable[[], float] = time.time) -> None:
         self._keys = (keys,) if isinstance(keys, str) else tuple(keys)
         self._clock = clock
-        self._engines: dict[str, Engine] = {}
+        # Purposes are few unless a program makes them up; then this must not grow for ever.
+        self._engine = lru_cache(128)(self._make_engine)
         mistakes = [] if self._keys and all(self._keys) else [Mistake("SECRET_KEY is empty.", fix=_FIX)]
         for position, key in enumerate(() if debug or mistakes else self._keys):
             name = f"Former secret key number {position}" if position else "SECRET_KEY"
@@ -68,8 +66,7 @@ class Signer:
                 mistakes.append(Mistake(f"{name} has {len(key)} characters; {_KEY_LENGTH} are needed to withstand guessing.", fix=_FIX))
             elif len(set(key)) < _KEY_VARIETY:
                 mistakes.append(Mistake(f"{name} repeats {len(set(key))} characters, which is not random.", fix=_FIX))
-        if mistakes:
-            raise ConfigurationError(mistakes)
+        raise_all(mistakes)
 
     def dumps(self, value: object, purpose: str, *, compress: bool = False, encrypt: bool = False) -> str:
         """Sign a value.
@@ -147,19 +144,14 @@ class Signer:
         body, _, made_at = text.rpartition(b".")
         return urlsafe_b64decode(body + b"=" * (-len(body) % 4)), int(made_at, 16)
 
-    def _engine(self, purpose: str) -> Engine:
-        engine = self._engines.get(purpose)
-        if engine is None:
-            from itsdangerous import Signer as Engine
+    def _make_engine(self, purpose: str) -> Engine:
+        from hashlib import sha256
 
-            # The purpose stands whole at the end of the salt, so no two purposes share one (CVE-2026-6873).
-            salt = b"erlen.signing.1:" + purpose.encode()
-            engine = Engine([*reversed(self._keys)], salt, b".", key_derivation="hmac", digest_method=hashlib.sha256)
-            # Purposes are few unless a program makes them up; then this must not grow for ever.
-            if len(self._engines) >= _ENGINES_LIMIT:
-                self._engines.clear()
-            self._engines[purpose] = engine
-        return engine
+        from itsdangerous import Signer as Engine
+
+        # The purpose stands whole at the end of the salt, so no two purposes share one (CVE-2026-6873).
+        salt = b"erlen.signing.1:" + purpose.encode()
+        return Engine([*reversed(self._keys)], salt, b".", key_derivation="hmac", digest_method=sha256)
 
     def __repr__(self) -> str:
         return f"<Signer with {len(self._keys)} keys>"
@@ -167,6 +159,8 @@ class Signer:
 
 def random_key() -> str:
     """Return a new key for `SECRET_KEY`: 64 URL-safe characters, 384 random bits."""
+    import secrets
+
     return secrets.token_urlsafe(48)
 
 
@@ -176,7 +170,6 @@ _KEY_VARIETY = 8
 _CLOCK_SKEW = 60  # seconds by which the clocks of several servers may differ
 _SIZE_LIMIT = 1024 * 1024
 _TOKEN_LIMIT = _SIZE_LIMIT * 4 // 3 + 256
-_ENGINES_LIMIT = 128
 _PLAIN = b"j"
 _COMPRESSED = b"z"
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from erlen.errors import ConfigurationError, Mistake
 
-__all__ = ["check_listener"]
+__all__ = ["check_listener", "check_tls"]
 
 
 def check_listener(host: str, port: int, uds: Path | None = None) -> None:
@@ -28,17 +28,33 @@ def check_listener(host: str, port: int, uds: Path | None = None) -> None:
         raise ConfigurationError(Mistake(f"{port} is not a port.", fix="Choose one from 1 to 65535, such as --port 8000."))
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        with socket.socket(family, kind, protocol) as probe:
+            if os.name == "posix":
+                # As servers do: connections that are closing do not count. Without SO_REUSEPORT, with which granian would share the
+                # port of another granian without a word.
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
     except OSError as error:
         raise ConfigurationError(_describe(host, port, error)) from None
-    with socket.socket(family, kind, protocol) as probe:
-        if os.name == "posix":
-            # As servers do: connections that are closing do not count. Without SO_REUSEPORT, with which granian would share the
-            # port of another granian without a word.
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(address)
-        except OSError as error:
-            raise ConfigurationError(_describe(host, port, error)) from None
+
+
+def check_tls(certificate: Path | None, key: Path | None) -> None:
+    """Make sure that TLS can be served with a certificate and its key, both PEM files; without either there is nothing to check.
+
+    Raises:
+        ConfigurationError: if one of them is missing or cannot be read, they do not belong together, or the key has a password.
+    """
+    if certificate is None and key is None:
+        return
+    if certificate is None or key is None:
+        raise ConfigurationError(Mistake("TLS needs a certificate and its key.", fix="Give both --tls-certificate and --tls-key."))
+    import ssl
+
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, password="")
+    except OSError as error:
+        fix = "Give a certificate and the key it was made with, as PEM files, the key without a password."
+        raise ConfigurationError(Mistake(f"TLS cannot be served with {certificate} and {key}: {error}.", fix=fix)) from None
 
 
 def _check_socket_path(path: Path) -> None:

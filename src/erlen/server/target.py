@@ -53,13 +53,9 @@ def load_app(spec: str | None = None, *, folder: str | os.PathLike[str] | None =
     found: object = module
     for name in target.attribute.split("."):
         if not hasattr(found, name):
-            raise ConfigurationError(
-                Mistake(
-                    f"There is no {target.attribute!r} in {target.module}.",
-                    where=str(getattr(module, "__file__", None) or target.folder),
-                    fix=f"Name the application there `{target.attribute}`, or say which it is: {target.module}:name",
-                )
-            )
+            where = str(getattr(module, "__file__", None) or target.folder)
+            fix = f"Name the application there `{target.attribute}`, or say which it is: {target.module}:name"
+            raise ConfigurationError(Mistake(f"There is no {target.attribute!r} in {target.module}.", where, fix))
         found = getattr(found, name)
     return found
 
@@ -87,19 +83,13 @@ def find_target(spec: str | None = None, *, folder: str | os.PathLike[str] | Non
     if len(packages) == 1:
         return packages[0]
     if packages:
-        raise ConfigurationError(
-            Mistake(
-                f"More than one package in {here} might be the application: {', '.join(sorted(str(target) for target in packages))}.",
-                fix=f'Say which: erlen run {packages[0]}, or app = "{packages[0]}" under [tool.erlen] in pyproject.toml.',
-            )
-        )
-    raise ConfigurationError(
-        Mistake(
-            f"No application was found. Looked for the variable {VARIABLE}, [tool.erlen] app in pyproject.toml, "
-            f"{', '.join(FILES)}, and a package with `app`, in {here}.",
-            fix="Go to the folder of your application, or say where it is: erlen run path/to/file.py, erlen run package.module:app.",
-        )
-    )
+        wrong = f"More than one package in {here} might be the application: {', '.join(sorted(map(str, packages)))}."
+        fix = f'Say which: erlen --app {packages[0]} dev, or app = "{packages[0]}" under [tool.erlen] in pyproject.toml.'
+    else:
+        places = f"the variable {VARIABLE}, [tool.erlen] app in pyproject.toml, {', '.join(FILES)}, and a package with `app`"
+        wrong = f"No application was found. Looked for {places}, in {here}."
+        fix = "Go to the folder of your application, or say where it is: erlen --app path/to/file.py dev."
+    raise ConfigurationError(Mistake(wrong, fix=fix))
 
 
 def _parse(spec: str, here: Path, source: str) -> Target:
@@ -111,9 +101,8 @@ def _parse(spec: str, here: Path, source: str) -> Target:
     if head.endswith(".py") or "/" in head or "\\" in head:
         return _from_path((here / head).resolve(), attribute, source)
     if not all(part.isidentifier() for part in (*head.split("."), *attribute.split("."))):
-        raise ConfigurationError(
-            Mistake(f"{spec!r} (from {source}) says no application.", fix="Write package.module:name, or path/to/file.py:name.")
-        )
+        wrong = f"{spec!r} (from {source}) says no application."
+        raise ConfigurationError(Mistake(wrong, fix="Write package.module:name, or path/to/file.py:name."))
     return Target(here, head, attribute, source)
 
 
@@ -122,9 +111,8 @@ def _from_path(path: Path, attribute: str, source: str) -> Target:
     if not path.is_file():
         raise ConfigurationError(Mistake(f"There is no file {path} (from {source}).", fix="Check the path of the application."))
     if not path.stem.isidentifier():
-        raise ConfigurationError(
-            Mistake(f"{path.name} cannot be imported: {path.stem!r} is not a Python name.", fix="Rename the file with letters and digits.")
-        )
+        wrong = f"{path.name} cannot be imported: {path.stem!r} is not a Python name."
+        raise ConfigurationError(Mistake(wrong, fix="Rename the file with letters and digits."))
     parts = [] if path.stem == "__init__" else [path.stem]
     folder = path.parent
     while (folder / "__init__.py").is_file():
@@ -166,15 +154,11 @@ def _import(target: Target) -> ModuleType:
     try:
         return import_module(target.module)
     except ModuleNotFoundError as error:
-        if error.name is not None and (target.module == error.name or target.module.startswith(error.name + ".")):
-            raise ConfigurationError(
-                Mistake(
-                    f"There is no module {error.name!r} (from {target.source}).",
-                    where=str(target.folder),
-                    fix="Check the name, and that the command runs in the folder that has it.",
-                )
-            ) from None
-        raise
+        if error.name is None or not f"{target.module}.".startswith(f"{error.name}."):
+            raise
+        wrong = f"There is no module {error.name!r} (from {target.source})."
+        fix = "Check the name, and that the command runs in the folder that has it."
+        raise ConfigurationError(Mistake(wrong, str(target.folder), fix)) from None
 
 
 def _alias_main_module(target: Target) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from erlen.errors import ConfigurationError, Mistake
-from erlen.server.address import check_listener
+from erlen.server.options import ServeOptions
 from erlen.server.worker import load
 
 __all__ = ["describe", "serve"]
@@ -27,47 +28,37 @@ def describe() -> str:
     return f"uvicorn {__version__}"
 
 
-def serve(
-    target: str | None,
-    *,
-    host: str = "127.0.0.1",
-    port: int = 8000,
-    uds: Path | None = None,
-    workers: int = 1,
-    access_log: bool = False,
-    kill_timeout: int = 30,
-    tls_certificate: Path | None = None,
-    tls_key: Path | None = None,
-) -> None:
-    """Serve an application by its ASGI door until a signal ends it (SIGTERM, SIGINT). The arguments are those of granian's `serve`.
+def serve(options: ServeOptions) -> None:
+    """Serve an application by its ASGI door until a signal ends it (SIGTERM, SIGINT).
 
     Raises:
-        ConfigurationError: if the address cannot be listened on.
+        ConfigurationError: if the address cannot be listened on, or TLS not be served.
     """
     import uvicorn
+    from uvicorn.config import LOGGING_CONFIG
 
-    check_listener(host, port, uds)
+    options.check()
     # Workers are started with the environment, not with arguments.
-    os.environ[TARGET] = target or ""
-    os.environ[FOLDER] = str(Path.cwd())
+    os.environ[ARGUMENTS] = json.dumps([options.target, "asgi", str(Path.cwd()), options.configure])
     uvicorn.run(
         "erlen.server.uvicorn:load_asgi",
         factory=True,
         interface="asgi3",
-        host=host,
-        port=port,
-        uds=None if uds is None else str(uds),
-        workers=workers,
+        host=options.host,
+        port=options.port,
+        uds=None if options.uds is None else str(options.uds),
+        workers=options.workers,
         lifespan="on",
         ws="none",
-        access_log=access_log,
-        log_level="info" if access_log else "warning",
+        access_log=options.access_log,
+        log_config=None if options.configure else LOGGING_CONFIG,
+        log_level="info" if options.access_log else "warning",
         # The site decides which proxies to trust.
         proxy_headers=False,
         server_header=False,
-        timeout_graceful_shutdown=kill_timeout,
-        ssl_certfile=tls_certificate,
-        ssl_keyfile=None if tls_key is None else str(tls_key),
+        timeout_graceful_shutdown=options.kill_timeout,
+        ssl_certfile=options.tls_certificate,
+        ssl_keyfile=None if options.tls_key is None else str(options.tls_key),
         # A task must not see what another one set (uvicorn's note on CPython issue 140947).
         reset_contextvars=True,
     )
@@ -75,8 +66,7 @@ def serve(
 
 def load_asgi() -> Any:
     """Return the ASGI door of the application that `serve` was called with; a worker calls this."""
-    return load(os.environ.get(TARGET) or None, "asgi", os.environ.get(FOLDER) or ".")
+    return load(*json.loads(os.environ[ARGUMENTS]))
 
 
-TARGET = "ERLEN_SERVE_TARGET"
-FOLDER = "ERLEN_SERVE_FOLDER"
+ARGUMENTS = "ERLEN_SERVE_ARGUMENTS"

@@ -8,6 +8,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
+from importlib import import_module
 from typing import Literal, TypeAlias
 
 from erlen.server.target import load_app
@@ -21,19 +22,23 @@ Door: TypeAlias = Literal["rsgi", "asgi", "wsgi"]
 COLLECT_AFTER = (50_000, 10, 10)
 
 
-def load(spec: str | None, door: Door, folder: str) -> object:
+def load(spec: str | None, door: Door, folder: str, configure: str = "") -> object:
     """Return what a server calls: the door of the frozen application, or the application itself where it is another framework's.
 
     Args:
         spec: as for `load_app`.
         door: which of the application's doors.
         folder: where the application was started.
+        configure: a function as `package.module:name`, called with the settings of the site, such as one that configures logging.
     """
     app = load_app(spec, folder=folder)
     # Asked of the class: an AttributeError while the site is frozen must not pass for its absence.
     site = app.site if hasattr(type(app), "site") else None  # type: ignore[attr-defined]
     if site is None:
         return app
+    if configure:
+        module, _, name = configure.partition(":")
+        getattr(import_module(module), name)(site.settings)
     if door == "wsgi":
         _listen_for_signals(site.draining.start)
     entry: object = getattr(site, door)

@@ -3,27 +3,22 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Generator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Generator
+from contextlib import contextmanager
 from functools import partial
 from types import TracebackType
-from typing import Any, Self, Unpack
+from typing import Self, Unpack
 
-from erlen.app.application import App
-from erlen.app.door import Door
-from erlen.app.site import Site
-from erlen.http.session import HttpSession
-from erlen.testing.connection import Connection
-from erlen.testing.cookies import CookieJar
+from erlen.testing.connected import Connected
 from erlen.testing.exchange import Exchange
 from erlen.testing.loop_thread import LoopThread
-from erlen.testing.outgoing import RequestHeaders, RequestOptions
+from erlen.testing.outgoing import RequestOptions
 from erlen.testing.response import StreamedResponse, TestResponse
 
 __all__ = ["Client"]
 
 
-class Client:
+class Client(Connected[TestResponse]):
     """Sends requests to an application in this process, as a browser on the site's own page would.
 
     The application runs behind a real door, on an event loop in a thread of its own, so that streams, disconnects and `def` handlers
@@ -48,47 +43,9 @@ class Client:
         ConfigurationError: listing the application's mistakes.
     """
 
-    def __init__(
-        self,
-        app: App | Site,
-        *,
-        door: Door | None = None,
-        overrides: Mapping[Any, Any] | None = None,
-        base_url: str = "http://localhost",
-        headers: RequestHeaders = None,
-        follow_redirects: bool = False,
-        raise_errors: bool = True,
-    ) -> None:
-        self._connection = Connection(
-            app,
-            door=door,
-            overrides=overrides,
-            base=base_url,
-            headers=headers,
-            follow_redirects=follow_redirects,
-            raise_errors=raise_errors,
-        )
+    def _prepare(self) -> None:
         self._loop = LoopThread()
         weakref.finalize(self, self._loop.abandon)
-
-    @property
-    def site(self) -> Site:
-        """The frozen application: its settings, routes, `url_for`."""
-        return self._connection.site
-
-    @property
-    def door(self) -> Door:
-        """The interface that requests go through."""
-        return self._connection.door
-
-    @property
-    def cookies(self) -> CookieJar:
-        """The cookies that the client keeps between requests: name -> value."""
-        return self._connection.cookies
-
-    def session(self) -> AbstractContextManager[HttpSession]:
-        """Read and change the session of this client's cookies; it is saved when the block ends without an exception."""
-        return self._connection.session()
 
     def request(self, method: str, path: str, **options: Unpack[RequestOptions]) -> TestResponse:
         """Send a request, and return the response when the application is done with it, work after the response included.
@@ -104,34 +61,6 @@ class Client:
             ConnectionError: where a real client would see the response break off.
         """
         return self._loop.run(self._connection.request(method, path, options))
-
-    def get(self, path: str, **options: Unpack[RequestOptions]) -> TestResponse:
-        """Send a GET request."""
-        return self.request("GET", path, **options)
-
-    def head(self, path: str, **options: Unpack[RequestOptions]) -> TestResponse:
-        """Send a HEAD request."""
-        return self.request("HEAD", path, **options)
-
-    def options(self, path: str, **options: Unpack[RequestOptions]) -> TestResponse:
-        """Send an OPTIONS request."""
-        return self.request("OPTIONS", path, **options)
-
-    def post(self, path: str, **options: Unpack[RequestOptions]) -> TestResponse:
-        """Send a POST request."""
-        return self.request("POST", path, **options)
-
-    def put(self, path: str, **options: Unpack[RequestOptions]) -> TestResponse:
-        """Send a PUT request."""
-        return self.request("PUT", path, **options)
-
-    def patch(self, path: str, **options: Unpack[RequestOptions]) -> TestResponse:
-        """Send a PATCH request."""
-        return self.request("PATCH", path, **options)
-
-    def delete(self, path: str, **options: Unpack[RequestOptions]) -> TestResponse:
-        """Send a DELETE request."""
-        return self.request("DELETE", path, **options)
 
     @contextmanager
     def stream(self, method: str, path: str, **options: Unpack[RequestOptions]) -> Generator[StreamedResponse]:
@@ -168,9 +97,6 @@ class Client:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
         self.close()
-
-    def __repr__(self) -> str:
-        return f"<Client of {self.site!r} through {self.door}>"
 
     def _next_chunk(self, exchange: Exchange) -> bytes | None:
         return self._loop.run(self._connection.next_chunk(exchange))

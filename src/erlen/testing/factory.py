@@ -10,11 +10,13 @@ from urllib.parse import unquote
 from erlen.app.site import Site
 from erlen.drive import drive
 from erlen.errors import BadRequest, ContentTooLarge
+from erlen.http.limits import Limits
 from erlen.http.request import Request, active_request
 from erlen.http.response import Response
 from erlen.testing.cookies import cookie_field
 from erlen.testing.outgoing import Outgoing, RequestHeaders, RequestOptions, header_pairs, parts_of, prepare, read_base
 from erlen.testing.site import freeze_for_test
+from erlen.testing.verbs import Verbs
 from erlen.types import HeaderPairs
 
 if TYPE_CHECKING:
@@ -25,7 +27,7 @@ __all__ = ["FactoryRequest", "RequestFactory", "finish"]
 Value = TypeVar("Value")
 
 
-class RequestFactory:
+class RequestFactory(Verbs[Request]):
     """Makes requests as a door would, for a function that takes one.
 
     No route is matched: `request.route` is None, `request.path_params` is empty. Cookies, session, form, limits and URLs are the site's.
@@ -59,34 +61,6 @@ class RequestFactory:
         if outgoing.cookies:
             outgoing.headers.append(("cookie", cookie_field(outgoing.cookies)))
         return FactoryRequest.of(outgoing, self.site)
-
-    def get(self, path: str, **options: Unpack[RequestOptions]) -> Request:
-        """Make a GET request."""
-        return self.request("GET", path, **options)
-
-    def head(self, path: str, **options: Unpack[RequestOptions]) -> Request:
-        """Make a HEAD request."""
-        return self.request("HEAD", path, **options)
-
-    def options(self, path: str, **options: Unpack[RequestOptions]) -> Request:
-        """Make an OPTIONS request."""
-        return self.request("OPTIONS", path, **options)
-
-    def post(self, path: str, **options: Unpack[RequestOptions]) -> Request:
-        """Make a POST request."""
-        return self.request("POST", path, **options)
-
-    def put(self, path: str, **options: Unpack[RequestOptions]) -> Request:
-        """Make a PUT request."""
-        return self.request("PUT", path, **options)
-
-    def patch(self, path: str, **options: Unpack[RequestOptions]) -> Request:
-        """Make a PATCH request."""
-        return self.request("PATCH", path, **options)
-
-    def delete(self, path: str, **options: Unpack[RequestOptions]) -> Request:
-        """Make a DELETE request."""
-        return self.request("DELETE", path, **options)
 
     @contextmanager
     def active(self, request: Request) -> Generator[Request]:
@@ -151,16 +125,15 @@ class FactoryRequest(Request, kw_only=True, eq=False, weakref=True):
     def mount_path(self) -> str:
         return ""
 
-    async def receive_all(self, limit: int) -> bytes:
-        if len(self.content) > limit:
-            raise ContentTooLarge(f"The body has {len(self.content)} bytes; {limit} are allowed.")
-        length = self.content_length
+    async def receive_all(self, limits: Limits, length: int | None) -> bytes:
+        if len(self.content) > limits.body_size:
+            raise ContentTooLarge(f"The body has {len(self.content)} bytes; {limits.body_size} are allowed.")
         if length is not None and length != len(self.content):
             raise BadRequest("The body is not as long as its Content-Length says.")
         return self.content
 
-    async def receive_chunks(self, limit: int) -> AsyncIterator[bytes]:
-        content = await self.receive_all(limit)
+    async def receive_chunks(self, limits: Limits, length: int | None) -> AsyncIterator[bytes]:
+        content = await self.receive_all(limits, length)
         if content:
             yield content
 

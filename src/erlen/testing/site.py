@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from erlen.app.application import App
-from erlen.app.settings import resolve_settings
 from erlen.app.site import Site
 from erlen.security.signing import random_key
 
@@ -30,7 +29,7 @@ def freeze_for_test(app: App | Site, overrides: Mapping[Any, Any] | None = None)
     if not isinstance(app, App):  # pyright: ignore[reportUnnecessaryIsInstance]  # unchecked callers exist
         raise TypeError(f"a test client takes an erlen.App, not {type(app).__name__}")
     chosen = dict(overrides or {})
-    settings = resolve_settings(app.settings, overrides={key: value for key, value in chosen.items() if isinstance(key, str)})
+    settings, _ = app.read_settings({key: value for key, value in chosen.items() if isinstance(key, str)})
     if not settings.secret_key:
         chosen["secret_key"] = random_key()
     return app.freeze(chosen)

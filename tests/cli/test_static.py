@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import Result
+
+Run = Callable[..., Result]
+Write = Callable[..., Path]
+
+
+@pytest.fixture(autouse=True)
+def application(write: Write, folder: Path) -> None:
+    write("app.py", 'from erlen import App, Blueprint\napp = App()\napp.include(Blueprint("blog", static="blog_static"))\n')
+    (folder / "static").mkdir()
+    (folder / "blog_static").mkdir()
+    write("static/site.css", "a { b: url(x.svg) }\n" * 100)
+    write("static/x.svg", "<svg/>")
+    write("blog_static/post.css", "@import '../site.css'")
+
+
+def test_build(run: Run, folder: Path) -> None:
+    done = run("static", "build")
+    assert done.exit_code == 0, done.output
+    first, second = done.output.splitlines()
+    assert first == "Built 3 files (3.3 kB) of static, blog_static in build/static: 3 new."
+    assert second.startswith("Compressed as ")
+    assert (folder / "build/static/static-manifest.json").exists()
+    assert "3 files (3.3 kB) of static, blog_static in build/static: 0 new." in run("static", "build").output
+    assert run("check").output.startswith("No mistakes")
+
+
+def test_build_in_another_folder(run: Run, folder: Path) -> None:
+    assert run("static", "build", "out").exit_code == 0
+    assert (folder / "out/static-manifest.json").exists()
+    assert not (folder / "build").exists()
+
+
+def test_build_dry(run: Run, folder: Path) -> None:
+    done = run("static", "build", "--dry-run")
+    assert done.output.startswith("Would build 3 files")
+    assert not (folder / "build").exists()
+
+
+def test_clear(run: Run, write: Write, folder: Path) -> None:
+    run("static", "build")
+    write("static/x.svg", "<svg><g/></svg>")
+    assert "3 files of earlier builds kept; --clear removes them." in run("static", "build").output
+    assert "Would remove" in run("static", "build", "--clear", "--dry-run").output
+    assert "Removed" in run("static", "build", "--clear").output
+    assert "earlier" not in run("static", "build").output
+
+
+def test_references_to_missing_files_are_listed(run: Run, write: Write, folder: Path) -> None:
+    write("static/broken.css", "a {}\nb { c: url(gone.png) }\n")
+    write("static/broken.js", 'import "./gone.js"\n//# sourceMappingURL=gone.js.map')
+    done = run("static", "build")
+    assert done.exit_code == 1
+    assert "2 references to files that are not there:" in done.stderr
+    assert "  static/broken.css:2: gone.png" in done.stderr
+    assert "  static/broken.js:1: ./gone.js" in done.stderr
+    assert not (folder / "build").exists()
+    allowed = run("static", "build", "--allow-missing")
+    assert allowed.exit_code == 0
+    assert "1 source map not there, which only debugging needs: static/broken.js" in allowed.stdout
+    assert (folder / "build/static/broken.css").exists()
+
+
+def test_a_folder_with_other_files_is_left_alone(run: Run, folder: Path) -> None:
+    done = run("static", "build", "--clear", ".")
+    assert done.exit_code == 1
+    assert "would mix" in done.output
+    assert (folder / "app.py").exists()
+
+
+def test_check_says_when_the_build_is_old(run: Run, write: Write) -> None:
+    run("static", "build")
+    write("static/x.svg", "changed")
+    done = run("check")
+    assert done.exit_code == 1
+    assert "the build of the static files is not up to date: x.svg" in done.output
+
+
+def test_find(run: Run, write: Write, folder: Path) -> None:
+    assert run("static", "find", "site.css").output == "static/site.css\n"
+    (folder / "static/blog").mkdir()
+    write("static/blog/post.css", "")
+    assert run("static", "find", "blog/post.css").output.splitlines() == ["static/blog/post.css", "blog_static/post.css"]
+    missing = run("static", "find", "sit.css")
+    assert missing.exit_code == 1
+    assert "did you mean 'site.css'" in missing.output
+
+
+def test_list(run: Run) -> None:
+    lines = [line.split() for line in run("static", "list").output.splitlines()]
+    assert [(line[0], line[-1]) for line in lines] == [
+        ("blog/post.css", "blog_static/post.css"),
+        ("site.css", "static/site.css"),
+        ("x.svg", "static/x.svg"),
+    ]
+    assert json.loads(run("static", "list", "--json").output)[2] == {"name": "x.svg", "size": 6, "path": "static/x.svg"}
+
+
+def test_without_static_files(run: Run, write: Write, folder: Path) -> None:
+    write("bare.py", "from erlen import App\napp = App()\n")
+    for file in (folder / "static").iterdir():
+        file.unlink()
+    (folder / "static").rmdir()
+    for words in (("build",), ("find", "x"), ("list",)):
+        done = run("--app", "bare.py", "static", *words)
+        assert done.exit_code == 1
+        assert "make a folder `static`" in done.output
