@@ -19,7 +19,7 @@ STEPS := format-check lint types imports tests
 MAKEFLAGS += --no-print-directory
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help venv demo test $(STEPS) docs format bench changes clean
+.PHONY: help venv demo test $(STEPS) docs format bench bench-data changes clean
 .DELETE_ON_ERROR:
 .PRECIOUS: .venv-%/.dev
 
@@ -74,6 +74,9 @@ docs: $(VENV)/.docs
 
 bench:
 	@python3 benchmarks/run.py $(BENCH_ARGS)
+
+bench-data:
+	@python3 benchmarks/data.py $(BENCH_ARGS)
 
 # What the next release notes will say.
 changes: $(VENV)/.dev

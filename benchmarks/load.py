@@ -18,7 +18,7 @@ from typing import NamedTuple, cast
 from benchmarks.contest import Scenario
 from benchmarks.servers import ROOT, Running, pinned
 
-__all__ = ["CONNECTIONS", "Load", "LoadFailed", "has_wrk", "put_load"]
+__all__ = ["CONNECTIONS", "Load", "LoadFailed", "busy_seconds", "has_wrk", "put_load"]
 
 CONNECTIONS = 64
 
@@ -67,7 +67,7 @@ def put_load(server: Running, scenario: Scenario, seconds: int, *, rest: float =
     environment = {**os.environ, "LOAD_METHOD": scenario.method, "LOAD_BODY": scenario.body.decode(), "LOAD_REST_MS": str(rest)}
     server_before = server.cpu_seconds()
     client_before = os.times()
-    machine_before = _machine_seconds()
+    machine_before = busy_seconds()
     run = subprocess.run(pinned(1, command), cwd=ROOT, env=environment, capture_output=True, text=True, timeout=seconds + 30, check=False)
     line = next((line for line in run.stdout.splitlines() if line.startswith("LOAD ")), None)
     if line is None:
@@ -78,7 +78,7 @@ def put_load(server: Running, scenario: Scenario, seconds: int, *, rest: float =
     client_after = os.times()
     client_seconds = client_after.children_user + client_after.children_system - client_before.children_user - client_before.children_system
     server_seconds = server.cpu_seconds() - server_before
-    machine_seconds = _machine_seconds() - machine_before
+    machine_seconds = busy_seconds() - machine_before
     elapsed = found["seconds"]
     return Load(
         rate=found["requests"] / found["seconds"],
@@ -91,7 +91,7 @@ def put_load(server: Running, scenario: Scenario, seconds: int, *, rest: float =
     )
 
 
-def _machine_seconds() -> float:
+def busy_seconds() -> float:
     """Return the seconds that all cores together were not idle since start-up; 0 on a system without /proc."""
     try:
         user, nice, system, _idle, _waiting, *rest = map(int, Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9])

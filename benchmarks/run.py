@@ -31,7 +31,7 @@ PYTHON = HERE / ".venv" / "bin" / "python"
 def main() -> None:
     """Read the options, measure, and write the results."""
     options = _options()
-    _enter_environment()
+    enter_environment()
     # The folder itself must not be on the path: its profile.py would hide the standard library's from cProfile.
     sys.path[:] = [str(HERE.parent), *(entry for entry in sys.path if entry and Path(entry).resolve() != HERE)]
     from benchmarks.record import Record
@@ -41,7 +41,7 @@ def main() -> None:
         record = Record.load(options.report)
     else:
         with tempfile.TemporaryDirectory() as folder:
-            record = _measure(options, source=_snapshot(Path(folder), options.commit))
+            record = _measure(options, source=snapshot(Path(folder), options.commit))
     text = render(record)
     if options.only or options.scenario:
         print(f"\n{text}")
@@ -69,10 +69,10 @@ def _options() -> argparse.Namespace:
     return options
 
 
-def _enter_environment() -> None:
+def enter_environment() -> None:
     """Make the benchmark's own virtual environment where it is missing or out of date, and go on inside it."""
     if sys.version_info < (3, 11):  # noqa: UP036 - `python3` may be older than what Erlen supports; this says so
-        sys.exit(f"benchmarks/run.py needs Python 3.11 or newer, and this is {sys.version.split()[0]}")
+        sys.exit(f"The benchmarks need Python 3.11 or newer, and this is {sys.version.split()[0]}")
     import tomllib
 
     depends = tomllib.loads((HERE.parent / "pyproject.toml").read_text())["project"]["dependencies"]
@@ -87,10 +87,10 @@ def _enter_environment() -> None:
             sys.exit(run.stderr)
         stamp.write_text(wanted)
     if Path(sys.prefix).resolve() != (HERE / ".venv").resolve():
-        os.execv(PYTHON, [str(PYTHON), __file__, *sys.argv[1:]])
+        os.execv(PYTHON, [str(PYTHON), *sys.argv])
 
 
-def _snapshot(folder: Path, commit: str | None) -> str:
+def snapshot(folder: Path, commit: str | None) -> str:
     """Copy Erlen's source, so that a whole run measures one state of it whatever is edited meanwhile; return what was copied.
 
     Child processes find the copy first through `PYTHONPATH`. Templates that another state compiled are forgotten.

@@ -7,7 +7,7 @@ import pytest
 
 from erlen import App, Blueprint, ConfigurationError, NotFound, Request, Response, Setup, Struct
 from erlen.binding.marker import Dependency
-from erlen.binding.parameter import Parameter
+from erlen.binding.parameter import Parameter, SignatureOptions
 from erlen.errors import Mistake
 from erlen.testing import Client
 
@@ -74,7 +74,7 @@ class Word:
     pass
 
 
-def resolve_word(parameter: Parameter) -> Dependency | None:
+def resolve_word(parameter: Parameter, options: SignatureOptions) -> Dependency | None:
     return Dependency(lambda: parameter.name, threaded=False) if parameter.annotation is Word else None
 
 

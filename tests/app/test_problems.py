@@ -300,3 +300,32 @@ def test_problem_documents_are_utf8_json(client_for: MakeClient) -> None:
         raise Conflict("Grüße \N{SNOWMAN}")
 
     assert json.loads(client_for(app).get("/").content)["detail"] == "Grüße \N{SNOWMAN}"
+
+
+def test_a_client_that_asks_for_plain_text_gets_the_same_as_text(client_for: MakeClient) -> None:
+    app = failing()
+
+    @app.get("/busy")
+    def busy() -> None:
+        raise Conflict("Somebody else <edits> this.", extra={"editor": "Ada"})
+
+    client = client_for(app, raise_errors=False)
+    plain = {"accept": "text/plain"}
+    missing = client.get("/nowhere", headers=plain)
+    assert (missing.status, missing.media_type) == (404, "text/plain")
+    assert missing.text == "404 Not Found\nThere is nothing at this address.\n"
+    assert "accept" in missing.headers["vary"].lower()
+    assert client.get("/busy", headers=plain).text == "409 Conflict\nSomebody else <edits> this.\neditor: Ada\n"
+    wrong = client.post("/item?limit=x", json={"name": 1, "tags": ["a"]}, headers=plain)
+    assert wrong.text.startswith("422 Unprocessable Content\nThe request has invalid data.\n")
+    assert [line.partition(":")[0] for line in wrong.text.splitlines()[2:]] == ["name", "tags.0", "limit"]
+    unexpected = client.get("/def", headers=plain)
+    assert (unexpected.text, unexpected.media_type) == ("500 Internal Server Error\n", "text/plain")
+    assert client.get("/abort/405", headers=plain).headers["x-a"] == "b"
+
+
+@pytest.mark.parametrize(
+    "accept", ["*/*", "application/json, text/plain, */*", "application/problem+json, text/plain", "text/plain;q=0.5, application/json"]
+)
+def test_json_stays_what_clients_get_who_take_it_too(client_for: MakeClient, accept: str) -> None:
+    assert client_for(failing()).get("/nowhere", headers={"accept": accept}).media_type == "application/problem+json"

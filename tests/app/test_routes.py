@@ -126,6 +126,28 @@ def test_a_route_without_methods_is_refused() -> None:
         App().route("/", methods=[])(lambda: "")
 
 
+def test_a_decorator_without_a_path_is_refused_where_it_stands() -> None:
+    app: Any = App()
+    with pytest.raises(ConfigurationError, match=r"(?s)without a path.*test_routes\.py:\d+.*@app\.get"):
+
+        @app.get
+        def home() -> str:
+            return ""
+
+
+def test_one_method_as_text_is_refused_rather_than_read_as_letters() -> None:
+    with pytest.raises(ConfigurationError, match=r"no methods in \('G', 'E', 'T'\)"):
+        App().route("/", methods="GET")
+
+
+def test_a_path_without_its_first_slash_gets_it(client_for: MakeClient) -> None:
+    app = App()
+    app.get("books")(lambda: "books")
+    client = client_for(app)
+    assert client.get("/books").text == "books"
+    assert [route.path for route in client.site.routes] == ["/books"]
+
+
 def test_status_option_is_for_results_without_one(client_for: MakeClient) -> None:
     app = App()
 

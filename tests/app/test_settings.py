@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any, Literal
 
@@ -8,7 +9,7 @@ from msgspec import Struct
 
 from erlen import App, ConfigurationError, Settings
 from erlen.app.settings import is_secret
-from erlen.app.sources import read_settings
+from erlen.app.sources import read_settings, variable_of
 
 
 class Pool(Struct, frozen=True):
@@ -116,3 +117,102 @@ def test_protections_made_of_wrong_settings_are_reported_with_the_routes() -> No
     with pytest.raises(ConfigurationError) as caught:
         app.freeze()
     assert len(caught.value.mistakes) == 3
+
+
+class Visitor(Settings, frozen=True, kw_only=True):
+    user: str = "nobody"
+    home: str = "none"
+    path: Path = Path("none")
+    lang: str = "en"
+    name: str
+    colour: Literal["red", "blue"] | None = None
+    size: Literal[1, 2] = 1
+
+
+def test_what_a_shell_sets_by_itself_is_no_setting() -> None:
+    shell = {"USER": "ann", "HOME": "/home/ann", "PATH": "/bin", "LANG": "C.UTF-8"}
+    settings, origins = read_settings(Visitor(name="shop"), shell)
+    assert (settings.user, settings.home, settings.path, settings.lang) == ("nobody", "none", Path("none"), "en")
+    assert {origins[name.lower()] for name in shell} == {"the code"}
+    settings, origins = read_settings(Visitor(name="shop"), {**shell, "ERLEN_USER": "bob", "ERLEN_LANG": "de"})
+    assert (settings.user, settings.lang, origins["user"]) == ("bob", "de", "the environment")
+
+
+def test_files_of_secrets_follow_the_name_of_the_variable(tmp_path: Path) -> None:
+    (tmp_path / "user").write_text("carl\n")
+    file = str(tmp_path / "user")
+    assert read_settings(Visitor(name="shop"), {"USER_FILE": file})[0].user == "nobody"
+    assert read_settings(Visitor(name="shop"), {"ERLEN_USER_FILE": file})[0].user == "carl"
+    assert read_settings(Visitor(name="shop"), {"SECRETS_DIR": str(tmp_path)})[0].user == "carl"
+
+
+def test_a_missing_setting_names_the_variable_that_is_read() -> None:
+    with pytest.raises(ConfigurationError, match=r"set ERLEN_NAME in the environment, or name in settings\.toml"):
+        read_settings(Visitor, {"NAME": "desktop"})
+
+
+@pytest.mark.parametrize(("name", "variable"), [("debug", "DEBUG"), ("path", "ERLEN_PATH"), ("paths", "PATHS"), ("tmp", "ERLEN_TMP")])
+def test_the_variable_of_a_setting(name: str, variable: str) -> None:
+    assert variable_of(name) == variable
+
+
+def test_no_setting_of_erlen_is_called_as_a_variable_of_the_system() -> None:
+    assert [name for name in Settings.__struct_fields__ if variable_of(name) != name.upper()] == []
+
+
+def test_a_variable_that_is_meant_for_another_program_is_named() -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        read_settings(Settings(), {"DEBUG": "myapp:*"})
+    (mistake,) = caught.value.mistakes
+    assert mistake.message == "setting DEBUG: 'myapp:*' does not fit: Expected true or false."
+    assert (mistake.where, mistake.fix) == ("the environment", "correct the environment variable DEBUG, or unset it")
+
+
+WORDS: dict[str, tuple[str, str, str]] = {
+    "a choice": ("LOG_LEVEL", "loud", "Must be one of 'debug', 'info', 'warning', 'error', 'critical'."),
+    "an optional choice": ("COLOUR", "green", "Must be one of 'red', 'blue'."),
+    "a choice of numbers": ("SIZE", "9", "Must be one of 1, 2."),
+    "a number": ("THREADS", "many", "Expected an integer, got a string."),
+    "a range": ("THREADS", "0", "Must be at least 1."),
+}
+
+
+@pytest.mark.parametrize("case", WORDS)
+def test_what_does_not_fit_is_said_in_words(case: str) -> None:
+    variable, text, expected = WORDS[case]
+    with pytest.raises(ConfigurationError) as caught:
+        read_settings(Visitor(name="shop"), {variable: text})
+    assert caught.value.mistakes[0].message == f"setting {variable}: {text!r} does not fit: {expected}"
+
+
+PLACES: dict[str, tuple[str, str, str]] = {
+    "an item": ("PORTS", "1,b", "Expected an integer"),
+    "a member": ("POOL", '{"size": "big"}', "size: Expected an integer, got a string."),
+    "a missing member": ("POOL", "{}", "Object missing required field `size`."),
+}
+
+
+@pytest.mark.parametrize("case", PLACES)
+def test_what_does_not_fit_inside_of_a_value_is_said_with_its_place(case: str) -> None:
+    variable, text, expected = PLACES[case]
+    with pytest.raises(ConfigurationError) as caught:
+        read_settings(Own(), {variable: text})
+    message = caught.value.mistakes[0].message
+    assert expected in message
+    assert "`$" not in message
+
+
+def test_an_unknown_name_is_answered_with_the_nearest_or_with_where_they_are_listed() -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        read_settings(Settings(), {}, {"thread": 1, "colour": 1})
+    assert [mistake.fix for mistake in caught.value.mistakes] == ["did you mean 'threads'?", "`erlen settings` lists them all"]
+
+
+def test_the_reference_lists_the_variables_that_are_not_read() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "reference" / "settings.md").read_text(encoding="utf-8")
+    listed = re.findall(r"`([A-Z]+)`", page.partition("These are the names:")[2].partition("\n:::")[0])
+    assert listed == sorted(listed)
+    assert all(variable_of(name.lower()) == f"ERLEN_{name}" for name in listed)
+    assert {"USER", "HOME", "PATH", "LANG", "SHELL", "MAIL"} <= {*listed}
+    source = (Path(__file__).parents[2] / "src" / "erlen" / "app" / "sources.py").read_text(encoding="utf-8")
+    assert set(listed) == set(re.findall(r"\b[A-Z]{2,}\b(?=[|\"])", source.partition("_OF_THE_SYSTEM = ")[2]))

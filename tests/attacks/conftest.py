@@ -84,7 +84,7 @@ class Live:
 
     def connect(self, tls: ssl.SSLContext | None = None) -> socket.socket:
         connection = socket.socket(socket.AF_UNIX if isinstance(self.address, str) else socket.AF_INET)
-        connection.settimeout(5)
+        connection.settimeout(30)
         try:
             connection.connect(self.address)
             return connection if tls is None else tls.wrap_socket(connection, server_hostname="localhost")
@@ -137,20 +137,14 @@ class Live:
         """End the server, if it has not ended."""
         self.process.terminate()
         try:
-            self.process.wait(8)
+            self.process.wait(30)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 @pytest.fixture(scope="session")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Live]]:
+def run(tmp_path_factory: pytest.TempPathFactory, free_port: Callable[[], int]) -> Iterator[Callable[..., Live]]:
     """A function that serves an application with `erlen run` and the given options; all are ended with the tests."""
     started: list[Live] = []
 
@@ -167,7 +161,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Live
             )
         live = Live(process, address, log)
         started.append(live)
-        end = time.monotonic() + 20
+        end = time.monotonic() + 60
         while not live.is_listening():
             if process.poll() is not None or time.monotonic() > end:
                 raise RuntimeError(f"the server did not start: {log.read_text()}")

@@ -233,7 +233,7 @@ def test_each_engine_looks_at_the_certificate_before_it_starts(pem: Path, engine
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=120,
         check=False,
     )
     assert (ended.returncode, "TLS cannot be served" in ended.stderr, "Traceback" in ended.stderr) == (1, True, False)

@@ -6,8 +6,6 @@ import fcntl
 import os
 import pty
 import re
-import secrets
-import socket
 import subprocess
 import sys
 import termios
@@ -16,7 +14,6 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from textwrap import dedent
@@ -67,9 +64,9 @@ def run(folder: Path) -> Run:
 class Development:
     """`erlen dev` in a folder, on a pseudo-terminal of its own."""
 
-    def __init__(self, folder: Path, *arguments: str, **environment: str) -> None:
+    def __init__(self, folder: Path, port: int, *arguments: str, **environment: str) -> None:
         self.folder = folder
-        self.port = free_port()
+        self.port = port
         self.master, terminal = pty.openpty()
         self.process = subprocess.Popen(
             [sys.executable, "-m", "erlen", "dev", "--port", str(self.port), *arguments],
@@ -114,7 +111,7 @@ class Development:
         """Ask for a path and return the body; the server process may be starting."""
         request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", headers=headers)
         try:
-            with urllib.request.urlopen(request, timeout=30) as response:
+            with urllib.request.urlopen(request, timeout=60) as response:
                 return str(response.read().decode())
         except urllib.error.HTTPError as error:
             with error:
@@ -135,7 +132,7 @@ class Development:
         if self.process.poll() is None:
             self.process.terminate()
             try:
-                self.process.wait(20)
+                self.process.wait(30)
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()
@@ -143,16 +140,7 @@ class Development:
         os.close(self.master)
 
 
-def free_port() -> int:
-    """Return a port that nobody else takes meanwhile: one below those that systems hand out for connections and for port 0."""
-    while True:
-        port = 20_000 + secrets.randbelow(12_000)
-        with socket.socket() as probe, suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            return port
-
-
-def until(condition: Callable[[], object], seconds: float = 30.0) -> bool:
+def until(condition: Callable[[], object], seconds: float = 60.0) -> bool:
     """Wait until a condition holds; return whether it does. The machine may be busy with much else."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
@@ -163,7 +151,7 @@ def until(condition: Callable[[], object], seconds: float = 30.0) -> bool:
 
 
 @pytest.fixture
-def port() -> int:
+def port(free_port: Callable[[], int]) -> int:
     """A port to serve on."""
     return free_port()
 
@@ -175,7 +163,7 @@ def waits() -> Callable[..., bool]:
 
 
 @pytest.fixture
-def develop(tmp_path: Path) -> Iterator[Callable[..., Development]]:
+def develop(tmp_path: Path, free_port: Callable[[], int]) -> Iterator[Callable[..., Development]]:
     """A function that runs `erlen dev` in a folder with these files: `develop({"app.py": source}, "--no-reload", DEBUG="0")`."""
     started: list[Development] = []
 
@@ -183,7 +171,7 @@ def develop(tmp_path: Path) -> Iterator[Callable[..., Development]]:
         for name, text in files.items():
             (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
             (tmp_path / name).write_text(dedent(text))
-        running = Development(tmp_path, *arguments, **environment)
+        running = Development(tmp_path, free_port(), *arguments, **environment)
         started.append(running)
         assert running.wrote(wait), running.output
         return running

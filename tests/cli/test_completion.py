@@ -30,5 +30,5 @@ def test_commands_are_completed_those_of_the_application_too(folder: Path, write
     write("app.py", "from erlen import App\napp = App()\n\n@app.command\ndef rotate() -> None: ...\n")
     asked = {"_ERLEN_COMPLETE": "bash_complete", "COMP_WORDS": "erlen ro", "COMP_CWORD": "1"}
     program = [str(Path(sys.executable).with_name("erlen"))]
-    answer = subprocess.run(program, cwd=folder, capture_output=True, text=True, timeout=30, check=False, env={**os.environ, **asked})
+    answer = subprocess.run(program, cwd=folder, capture_output=True, text=True, timeout=120, check=False, env={**os.environ, **asked})
     assert sorted(answer.stdout.split()) == ["plain,rotate", "plain,routes"]

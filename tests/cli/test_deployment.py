@@ -69,7 +69,7 @@ def test_a_weak_key_stops_production_and_is_found_in_debug_mode(name: str, value
     ],
 )
 def test_whoever_starts_a_server_is_told_what_to_mind(changes: dict[str, Any], door: Door, told: list[str]) -> None:
-    notes = list(start_notes(Settings(**{**SAFE, **changes}), door))
+    notes = list(start_notes(App(Settings(**{**SAFE, **changes})).freeze(), door))
     assert len(notes) == len(told)
     assert all(part in note for part, note in zip(told, notes, strict=True))
 

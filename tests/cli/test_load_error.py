@@ -35,6 +35,22 @@ def test_only_the_applications_own_lines_are_shown(tmp_path: Path) -> None:
     assert shown.splitlines()[-1].startswith("json.decoder.JSONDecodeError: ")
 
 
+@pytest.mark.parametrize(
+    ("source", "fix"),
+    [
+        ("from erlen import App, jsonify\n", "return {"),
+        ("import no_such_package_anywhere\n", "pip install no-such-package-anywhere"),
+        ("from erlen import App\napp = Ap()\n", "Did you mean 'App'?"),
+        ("from erlen import App\napp = App()\napp.run(debug=True)\n", "erlen dev"),
+    ],
+)
+def test_the_likely_fix_stands_at_the_end(tmp_path: Path, source: str, fix: str) -> None:
+    told = describe_load_error(raised_by(tmp_path, source), tmp_path)
+    traceback, _, hint = told.partition("\n\nLikely fix: ")
+    assert traceback.startswith("app.py:")
+    assert fix in hint
+
+
 def test_mistakes_are_listed(tmp_path: Path) -> None:
     error = ConfigurationError([Mistake("one", "app.py:3", "do"), Mistake("two", "app.py:4")])
     assert describe_load_error(error, tmp_path) == str(error)

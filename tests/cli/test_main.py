@@ -156,7 +156,7 @@ def modules_after(folder: Path, module: str, *arguments: str) -> int:
         "-c",
         COUNTED.format(module=module, name="main" if called == "main" else "cli", called=called, arguments=list(arguments)),
     ]
-    answer = subprocess.run(program, cwd=folder, capture_output=True, text=True, timeout=30, check=True)
+    answer = subprocess.run(program, cwd=folder, capture_output=True, text=True, timeout=120, check=True)
     return int(answer.stderr.rsplit(maxsplit=1)[-1])
 
 
@@ -167,3 +167,27 @@ def test_a_command_loads_fewer_modules_than_one_of_flask(folder: Path, write: Wr
     ours = modules_after(folder, "erlen.cli.main", *arguments)
     write("app.py", source.format("flask", "Flask", "__name__"))
     assert ours < modules_after(folder, "flask.cli", *arguments)
+
+
+@pytest.mark.parametrize(
+    ("word", "meant"),
+    [
+        ("runserver", "`erlen dev` serves while you write, `erlen run` in production."),
+        ("serve", "`erlen dev`"),
+        ("start", "`erlen dev`"),
+        ("startproject", "`erlen new NAME`"),
+        ("collectstatic", "`erlen static build`"),
+        ("app.py", "Did you mean `erlen dev app.py`?"),
+        ("./shop/web.py:site", "Did you mean `erlen dev ./shop/web.py:site`?"),
+    ],
+)
+def test_a_word_from_elsewhere_is_answered_with_the_command(run: Run, write: Write, word: str, meant: str) -> None:
+    without = run(word)
+    assert (without.exit_code, meant in without.output) == (2, True), without.output
+    write("app.py", APP)
+    assert meant in run(word).output
+
+
+def test_a_command_of_the_application_stands_before_a_word_from_elsewhere(run: Run, write: Write) -> None:
+    write("app.py", "from erlen import App\napp = App()\n\n@app.command\ndef serve() -> None:\n    print('served')\n")
+    assert run("serve").output == "served\n"

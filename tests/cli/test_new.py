@@ -81,7 +81,10 @@ def test_the_current_folder_if_it_is_empty(run: Run, folder: Path, monkeypatch: 
         (("-",), "no name"),
         (("../..",), "is not empty"),
         (("9lives", "--project"), "begin with a letter"),
-        (("class", "--project"), "cannot be the name"),
+        (("class", "--project"), "'class' is a word of Python itself: choose another name, such as class_site"),
+        (("Bücher",), "such as Bucher"),
+        (("my blog",), "such as my-blog"),
+        (("日本",), "such as my-blog"),
         (("email", "--project"), "would hide"),
         (("x", "--bare", "--project"), "choose one"),
     ],
@@ -99,3 +102,14 @@ def test_a_folder_with_something_in_it_is_left_alone(run: Run, folder: Path) -> 
     refused = run("new", "blog")
     assert (refused.exit_code, "is not empty" in refused.output) == (1, True)
     assert [path.name for path in (folder / "blog").iterdir()] == ["precious"]
+
+
+def test_a_current_folder_whose_name_does_not_suit_is_told(run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder / "gärt nerei").mkdir()
+    monkeypatch.chdir(folder / "gärt nerei")
+    refused = run("new", ".")
+    assert refused.exit_code == 1
+    assert "the current folder gives the application its name, and 'gärt nerei' is no name" in refused.output
+    assert "gart-nerei" in refused.output
+    assert "erlen new my-blog" in refused.output
+    assert [*(folder / "gärt nerei").iterdir()] == []

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,10 +19,12 @@ from datetime import timedelta
 from erlen import App, Settings
 
 class Own(Settings, frozen=True, kw_only=True):
-    database_url: str = "sqlite://"
+    stock_url: str = "sqlite://"
     api_token: str = ""
-    mail: dict[str, str] = {}
+    post: dict[str, str] = {}
     wait: timedelta = timedelta(seconds=90)
+    rate: float | None = None
+    user: str = "nobody"
 
 app = App(Own(threads=8))
 """
@@ -30,11 +33,11 @@ app = App(Own(threads=8))
 def test_every_setting_is_shown_with_where_it_comes_from(run: Run, write: Write) -> None:
     write("app.py", APP)
     write("settings.toml", "csrf_protection = false\n")
-    shown = run("settings", DATABASE_URL="postgresql://ann:hunter2@db/shop", API_TOKEN="hunter2", SECRET_KEY="hunter2" * 6)
+    shown = run("settings", STOCK_URL="postgresql://ann:hunter2@db/shop", API_TOKEN="hunter2", SECRET_KEY="hunter2" * 6)
     lines = dict(line.split(maxsplit=1) for line in shown.output.splitlines())
     assert lines["threads"] == "8  (the code)"
     assert lines["csrf_protection"] == "False  (settings.toml)"
-    assert lines["database_url"] == "postgresql://ann:***@db/shop  (the environment)"
+    assert lines["stock_url"] == "postgresql://ann:***@db/shop  (the environment)"
     assert lines["api_token"] == "***  (the environment)"
     assert lines["secret_key"] == "***  (the environment)"
     assert lines["compression"] == "True"
@@ -46,21 +49,22 @@ def test_what_was_changed_by_name_and_for_programs(run: Run, write: Write) -> No
     assert run("settings", "--changed").output == "threads  8  (the code)\n"
     assert run("settings", "debug", "THREADS").output.splitlines() == ["debug    False", "threads  8  (the code)"]
     assert json.loads(run("settings", "--json", "threads").output) == {"threads": {"value": 8, "origin": "the code"}}
-    values = {"ALLOWED_HOSTS": "a.example,b.example", "API_TOKEN": "hunter2", "MAIL": '{"host": "smtp", "password": "hunter2"}'}
-    told = json.loads(run("settings", "--json", DATABASE_URL="postgresql://ann:hunter2@db/shop", **values).output)
-    shown = {name: told[name]["value"] for name in ("debug", "allowed_hosts", "server_name", "api_token", "mail", "wait", "database_url")}
+    values = {"ALLOWED_HOSTS": "a.example,b.example", "API_TOKEN": "hunter2", "POST": '{"host": "smtp", "password": "hunter2"}'}
+    told = json.loads(run("settings", "--json", STOCK_URL="postgresql://ann:hunter2@db/shop", **values).output)
+    shown = {name: told[name]["value"] for name in ("debug", "allowed_hosts", "server_name", "api_token", "post", "wait", "stock_url")}
     assert shown == {
         "debug": False,
         "allowed_hosts": ["a.example", "b.example"],
         "server_name": "",
         "api_token": "***",
-        "mail": {"host": "smtp", "password": "***"},
+        "post": {"host": "smtp", "password": "***"},
         "wait": "PT90S",
-        "database_url": "postgresql://ann:***@db/shop",
+        "stock_url": "postgresql://ann:***@db/shop",
     }
-    people = run("settings", "mail", "allowed_hosts", "server_name", **values).output
+    assert [told[name]["value"] for name in ("threads", "rate", "body_timeout", "compression")] == [8, None, 30.0, True]
+    people = run("settings", "post", "allowed_hosts", "server_name", **values).output
     assert people.splitlines() == [
-        'mail           {"host": "smtp", "password": "***"}  (the environment)',
+        'post           {"host": "smtp", "password": "***"}  (the environment)',
         "allowed_hosts  a.example, b.example  (the environment)",
         "server_name    (empty)",
     ]
@@ -78,6 +82,12 @@ def test_as_they_are_in_development(run: Run, write: Write, monkeypatch: pytest.
     assert shown.splitlines() == ["debug      True  (erlen dev)", "log_level  debug  (.env)", "threads    2  (the environment)"]
 
 
+def test_the_variable_of_a_setting_that_is_called_like_one_of_the_shell_is_told(run: Run, write: Write) -> None:
+    write("app.py", APP)
+    assert run("settings", "user", USER="ann").output == "user  nobody  (its variable is ERLEN_USER)\n"
+    assert run("settings", "user", ERLEN_USER="bob").output == "user  bob  (the environment; its variable is ERLEN_USER)\n"
+
+
 def test_mistakes_are_told(run: Run, write: Write) -> None:
     write("app.py", APP)
     unknown = run("settings", "thread")
@@ -87,6 +97,11 @@ def test_mistakes_are_told(run: Run, write: Write) -> None:
     assert wrong.exit_code == 1
     assert "THREADS" in wrong.output
     assert "Traceback" not in wrong.output
+    write("settings.toml", "colour = 1")
+    unknown = run("settings")
+    assert unknown.exit_code == 1
+    assert "fix `erlen settings` lists them all" in unknown.output
+    assert {"threads", "api_token"} <= set(re.split(r"[\s,]+", unknown.output.partition("The settings are ")[2]))
     write("broken.py", "import nowhere_to_be_found\n")
     broken = run("--app", "broken.py", "settings")
     assert (broken.exit_code, "the application does not load:" in broken.output) == (1, True)

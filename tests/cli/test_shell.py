@@ -47,7 +47,7 @@ def test_code_that_fails_is_an_error(run: Run) -> None:
 def test_the_prompt_goes_on_after_an_error_and_awaits(folder: Path) -> None:
     lines = "1 / 0\nx = await later(7)\nx + PRICE\nawait nothing()\n"
     program = [sys.executable, "-m", "erlen", "shell", "--plain"]
-    answer = subprocess.run(program, cwd=folder, input=lines, capture_output=True, text=True, timeout=30, check=False)
+    answer = subprocess.run(program, cwd=folder, input=lines, capture_output=True, text=True, timeout=120, check=False)
     assert answer.returncode == 0
     assert ">>> 10" in answer.stdout
     assert "app, site (1 route), client" in answer.stderr

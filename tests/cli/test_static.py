@@ -1,14 +1,22 @@
 from __future__ import annotations
 
 import json
+import ntpath
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from click.testing import Result
 
+from erlen import App
+from erlen.cli.deployment import start_notes
+from erlen.server.target import load_app
+
 Run = Callable[..., Result]
 Write = Callable[..., Path]
+Load = Callable[[], App]
+KEY = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 
 @pytest.fixture(autouse=True)
@@ -19,6 +27,18 @@ def application(write: Write, folder: Path) -> None:
     write("static/site.css", "a { b: url(x.svg) }\n" * 100)
     write("static/x.svg", "<svg/>")
     write("blog_static/post.css", "@import '../site.css'")
+
+
+@pytest.fixture
+def load(folder: Path) -> Load:
+    """A function that returns the application of the folder."""
+
+    def load() -> App:
+        app = load_app(folder=folder)
+        assert isinstance(app, App)
+        return app
+
+    return load
 
 
 def test_build(run: Run, folder: Path) -> None:
@@ -112,3 +132,51 @@ def test_without_static_files(run: Run, write: Write, folder: Path) -> None:
         done = run("--app", "bare.py", "static", *words)
         assert done.exit_code == 1
         assert "make a folder `static`" in done.output
+
+
+def test_find_and_list_with_a_build_alone(run: Run, folder: Path) -> None:
+    run("static", "build")
+    (folder / "static").rename(folder / "elsewhere")
+    found = run("static", "find", "site.css")
+    assert found.exit_code == 0
+    assert found.output.startswith("build/static/site.")
+    assert (folder / found.output.strip()).is_file()
+    assert [line.split()[0] for line in run("static", "list").output.splitlines()] == ["blog/post.css", "site.css", "x.svg"]
+    assert run("static", "find", "gone.css").exit_code == 1
+
+
+def test_a_broken_manifest_is_told(run: Run, write: Write, folder: Path) -> None:
+    run("static", "build")
+    write("build/static/static-manifest.json", "{")
+    assert run("static", "find", "site.css").output == "static/site.css\n"
+    assert run("static", "list").exit_code == 0
+    for words in (("static", "find", "gone.css"), ("run",)):
+        refused = run(*words)
+        assert refused.exit_code == 1
+        assert "the manifest of the static files cannot be read" in refused.output
+        assert "fix delete the folder and run `erlen static build`" in refused.output
+        assert "Erlen serves" not in refused.output
+
+
+def test_files_on_another_drive_are_shown_with_it(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def relpath(path: str, start: str | None = None) -> str:
+        return ntpath.relpath("D:\\" + path, "C:\\site")
+
+    with pytest.raises(ValueError, match="mount"):
+        relpath("x")
+    monkeypatch.setattr(os.path, "relpath", relpath)
+    found = run("static", "find", "site.css")
+    assert (found.exit_code, found.output.strip().endswith("/static/site.css"), found.output[0]) == (0, True, "/")
+    assert run("static", "list").exit_code == 0
+    assert "Would build 3 files" in run("static", "build", "--dry-run").output
+
+
+def test_whoever_starts_a_server_is_told_that_the_build_is_old(run: Run, write: Write, folder: Path, load: Load) -> None:
+    def told() -> list[str]:
+        return list(start_notes(load().freeze(overrides={"secret_key": KEY}), "rsgi"))
+
+    assert told() == []
+    run("static", "build")
+    assert told() == []
+    write("static/x.svg", "changed")
+    assert told() == ["the static files have changed since they were built (x.svg): run `erlen static build`"]

@@ -103,7 +103,7 @@ def changes(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.
     time.sleep(0.1)
     yield reported
     watcher.stop()
-    watcher.join(5)
+    watcher.join(30)
     assert not watcher.is_alive()
 
 
@@ -145,4 +145,4 @@ def test_what_is_added_to_the_project_is_no_change_and_is_watched_from_then_on(t
     assert waits(lambda: reported)
     assert reported == [Change(module, "code")]
     watcher.stop()
-    watcher.join(5)
+    watcher.join(30)

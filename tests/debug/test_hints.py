@@ -11,7 +11,7 @@ from typing import Any
 import jinja2
 import pytest
 
-from erlen import App, Request, Response
+from erlen import App, JSONResponse, Request, Response, Struct
 from erlen.debug import hints
 from erlen.debug.frames import frames_of
 from erlen.debug.hints import Hint, hints_for
@@ -145,6 +145,115 @@ def test_a_value_that_cannot_become_json(answered: Callable[..., list[Hint]]) ->
     hint = only(answered(app))
     assert "@app.encoder(Money)" in hint.code
     assert "@app.encoder(Money)" in only(hints_when(lambda: json.dumps({"price": Money()}))).code
+
+
+class Owner(Struct):
+    name: str
+
+
+class Shelf(Struct):
+    owner: Owner
+
+
+async def fetch_owner() -> Owner:
+    return Owner("Ada")
+
+
+@pytest.mark.parametrize(
+    ("make", "path"),
+    [
+        (lambda part: {"user": part}, "['user']"),
+        (lambda part: [1, {"users": [part]}], "[1]['users'][0]"),
+        (lambda part: Shelf(part), ".owner"),
+        (lambda part: ({"user": part}, 201), "['user']"),
+    ],
+)
+def test_a_missing_await_inside_of_a_result_is_named_with_its_path(
+    answered: Callable[..., list[Hint]], make: Callable[[Any], object], path: str
+) -> None:
+    app = App()
+    part = fetch_owner()
+
+    @app.get("/")
+    async def home():  # type: ignore[no-untyped-def]
+        return make(part)
+
+    @app.get("/json")
+    async def response() -> Response:
+        return JSONResponse({"user": part})
+
+    hint = only(answered(app))
+    assert (hint.title, hint.code) == ("An `await` is missing", "await fetch_owner(…)")
+    assert f"What home() returned has a coroutine of `fetch_owner` at `{path}`" in hint.text
+    assert "at `['user']`" in only(answered(app, "/json")).text
+    part.close()
+
+
+def test_a_missing_await_where_the_annotation_names_a_model(answered: Callable[..., list[Hint]]) -> None:
+    app = App()
+    part: Any = fetch_owner()
+
+    @app.get("/inside")
+    async def inside() -> Shelf:
+        return Shelf(part)
+
+    @app.get("/list")
+    async def several() -> list[Owner]:
+        return [Owner("Ada"), part]
+
+    @app.get("/whole")
+    async def whole() -> Owner:
+        return part  # type: ignore[no-any-return]
+
+    assert "at `.owner`" in only(answered(app, "/inside")).text
+    assert "at `[1]`" in only(answered(app, "/list")).text
+    assert only(answered(app, "/whole")).code == "return await fetch_owner(…)"
+    part.close()
+
+
+@pytest.mark.parametrize(
+    ("value", "title", "said", "code"),
+    [
+        ({"deep": [{"price": Money()}]}, "Money cannot become JSON", "at `['deep'][0]['price']`", "def __json__"),
+        ({"error": ValueError("no")}, "ValueError cannot become JSON", "at `['error']`", "raise ValueError"),
+        ({"numbers": iter([1])}, "list_iterator cannot become JSON", "at `['numbers']`", "list(…)"),
+        ({"places": {(1, 2): "a"}}, "dict cannot become JSON", "a key here is a tuple", ""),
+    ],
+)
+def test_the_part_of_a_result_that_cannot_become_json_is_named(
+    answered: Callable[..., list[Hint]], value: object, title: str, said: str, code: str
+) -> None:
+    app = App()
+
+    @app.get("/")
+    def home():  # type: ignore[no-untyped-def]
+        return value
+
+    hint = only(answered(app))
+    assert hint.title == title
+    assert said in hint.text
+    assert code in hint.code
+    assert "JSON has no dict" not in hint.text
+
+
+def test_a_result_that_holds_itself(answered: Callable[..., list[Hint]]) -> None:
+    app = App()
+    ring: list[object] = []
+    ring.append(ring)
+    app.get("/")(lambda: ring)
+    assert "refers to itself" in only(answered(app)).text
+
+
+def test_a_result_that_is_not_what_its_annotation_says(answered: Callable[..., list[Hint]]) -> None:
+    app = App()
+
+    @app.get("/")
+    def home() -> Owner:
+        return {"nmae": "Ada"}  # type: ignore[return-value]
+
+    hint = only(answered(app))
+    assert hint.title == "Not what the annotation says"
+    assert "What home() returned is `dict` where the annotation has `Owner`: $.name" in hint.text
 
 
 # -- templates ----------------------------------------------------------------------------------------------------------------
@@ -282,6 +391,16 @@ def test_names_that_are_misspelt_or_not_imported() -> None:
     assert only(hints_when(lambda: render("x"))).code == "from erlen import render"  # type: ignore[name-defined]  # noqa: F821
     assert only(hints_when(lambda: math.pi)).code == "import math"  # type: ignore[name-defined]  # noqa: F821
     assert only(hints_when(unassigned)).title == "Read before it is assigned"
+
+
+def test_a_near_name_is_said_once_however_often_it_is_known() -> None:
+    source = "map_ = 1\ndef f():\n    map_ = 2\n    return mapp_ + map_\nf()"
+    text = only(hints_when(lambda: exec(source, {}))).text
+    assert text.count("'map_'") == 1
+
+
+def test_nothing_private_is_suggested_for_a_public_name() -> None:
+    assert hints_when(lambda: len.call) == []  # type: ignore[attr-defined]
 
 
 def test_attributes_that_are_misspelt_or_of_none() -> None:

@@ -4,11 +4,15 @@ import gc
 import time
 import weakref
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import pytest
 
 from erlen import Settings, Struct
 from erlen.debug.masking import MASK, Masker, TooSlow, shorten, within
+
+if TYPE_CHECKING:
+    from tests.conftest import AssertLinear
 
 KEY = "0123456789abcdef0123456789abcdef"
 
@@ -162,17 +166,7 @@ def test_lines_of_source_lose_the_secrets_written_in_them() -> None:
 
 
 @pytest.mark.parametrize("unit", ["password=", "token='", "://a:", "&token=", "a:b@", "cookie,'", "\\'"])
-def test_masking_is_linear(unit: str) -> None:
+def test_masking_is_linear(assert_linear: AssertLinear, unit: str) -> None:
     masker = Masker()
 
-    def cost(size: int) -> float:
-        text = unit * (size // len(unit))
-        best = 9.0
-        for _ in range(7):
-            start = time.thread_time()
-            masker.line(text)
-            best = min(best, time.thread_time() - start)
-        return best
-
-    # Eight times the text: 64 times the work if it were quadratic.
-    assert cost(160_000) < 30 * cost(20_000) + 0.005
+    assert_linear(lambda size: unit * (size // len(unit)), masker.line, 10_000)

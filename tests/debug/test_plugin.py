@@ -10,7 +10,7 @@ from typing import Annotated
 
 import pytest
 
-from erlen import App, Body, Form, HTMLResponse, NotFound, Request, Response, Setup, Struct, abort
+from erlen import App, Body, Form, HTMLResponse, NotFound, Page, Request, Response, Setup, Struct, abort
 from erlen.debug.plugin import Debug
 from erlen.testing import Client
 
@@ -339,3 +339,53 @@ print([name for name in sys.modules if name.startswith("erlen.debug")])
 """
     answer = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
     assert answer.stdout.strip() == "[]", answer.stderr
+
+
+@pytest.fixture
+def with_templates(tmp_path: Path) -> App:
+    from erlen import render  # another test is about a module without this import
+
+    (tmp_path / "undefined.html").write_text("<h1>{{ title }}</h1>\n<p>\n{{ titel }}</p>")
+    (tmp_path / "syntax.html").write_text("<h1></h1>\n{% if title %}\n{% endfor %}")
+    (tmp_path / "calls.html").write_text("<h1></h1>\n{{ divide() }}")
+    app = App(templates=tmp_path)
+
+    @app.get("/{name}")
+    def page(name: str) -> Page:
+        return render(f"{name}.html", title="Books", divide=lambda: 1 // 0)
+
+    return app
+
+
+@pytest.mark.parametrize(("name", "line", "code"), [("undefined", 3, "{{ titel }}"), ("syntax", 3, "{% endfor %}")])
+def test_the_line_of_a_template_stands_before_all_else(
+    debug_client: MakeClient, with_templates: App, tmp_path: Path, name: str, line: int, code: str
+) -> None:
+    client = debug_client(with_templates)
+    page = text_of(client.get(f"/{name}", headers=BROWSER).text)
+    assert page.index("The line of the template") < page.index(code) < page.index("Where it happened")
+    assert "Likely fix" not in page or page.index(code) < page.index("Likely fix")
+    assert page.index(f"{name}.html:{line}") < page.index("Where it happened")
+    text = client.get(f"/{name}", headers={"accept": "text/plain"}).text
+    assert f'In the template "{tmp_path / name}.html", line {line}\n    {code}' in text.partition("Traceback")[0]
+    assert f"{name}.html:{line}: " not in text  # the note is for the terminal
+
+
+def test_what_a_template_calls_stands_where_it_fails(browse: Browse, with_templates: App) -> None:
+    assert "The line of the template" not in browse(with_templates, "/calls")
+
+
+def test_the_terminal_ends_with_the_line_of_the_template(
+    debug_client: MakeClient, with_templates: App, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = debug_client(with_templates)
+    ends = {
+        "undefined": "(undefined.html, line 3)",
+        "syntax": f"{tmp_path / 'syntax.html'}:3: {{% endfor %}}",
+        "calls": f"{tmp_path / 'calls.html'}:2: {{{{ divide() }}}}",
+    }
+    for name, end in ends.items():
+        caplog.clear()
+        client.get(f"/{name}")
+        (record,) = [record for record in caplog.records if record.name == "erlen"]
+        assert logging.Formatter().format(record).endswith(end)

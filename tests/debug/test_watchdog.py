@@ -52,7 +52,7 @@ def watch(work: Callable[[], object], *, beats: int, patience: float) -> None:
 
 
 def test_the_blocking_line_is_named_once(told: Told) -> None:
-    seconds = [20, 0.08]
+    seconds = [60, 0.08]
 
     def block() -> None:
         told.event.clear()
@@ -72,7 +72,7 @@ def test_a_loop_that_turns_is_left_alone(told: Told) -> None:
     dog = Watchdog()
     dog.start()  # without a loop there is nothing to watch
     dog.stop()
-    watch(lambda: None, beats=3, patience=5)
+    watch(lambda: None, beats=3, patience=60)
     assert told.messages == []
 
 
@@ -81,7 +81,7 @@ def test_a_handler_that_blocks_is_named(client_for: MakeClient, told: Told) -> N
 
     @app.get("/")
     async def blocking() -> str:
-        told.event.wait(20)
+        told.event.wait(60)
         return "done"
 
     @app.get("/thread")
@@ -91,10 +91,10 @@ def test_a_handler_that_blocks_is_named(client_for: MakeClient, told: Told) -> N
 
     client = client_for(app, debug=True)
     assert client.get("/thread").text == "done"
-    assert told.messages == []
+    assert not [message for message in told.messages if "in in_thread," in message]
     if client.door != "wsgi":
         assert client.get("/").text == "done"
-        assert "in blocking, has blocked" in told.messages[0]
+        assert [message for message in told.messages if "in blocking, has blocked" in message]
     client.close()
     assert not [thread for thread in threading.enumerate() if thread.name == "erlen-watchdog"]
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -36,9 +35,15 @@ class Server:
         self.port = port
         self.log = log
 
-    def exchange(self, *parts: bytes | float, wait: float = 3.0, half_close: bool = False) -> bytes:
-        """Send raw bytes (a number is a pause in seconds) and return what comes until the connection ends or is silent."""
-        with socket.create_connection(("127.0.0.1", self.port), timeout=5) as connection:
+    def exchange(self, *parts: bytes | float, half_close: bool = False, silence: float | None = None) -> bytes:
+        """Send raw bytes (a number is a pause in seconds) and return what comes until the connection ends.
+
+        With `silence` it may also stay open and be silent for so many seconds.
+
+        Raises:
+            TimeoutError: if it stays open.
+        """
+        with socket.create_connection(("127.0.0.1", self.port), timeout=30) as connection:
             for part in parts:
                 if isinstance(part, bytes):
                     try:
@@ -50,28 +55,27 @@ class Server:
             if half_close:
                 with contextlib.suppress(OSError):  # the server has closed already
                     connection.shutdown(socket.SHUT_WR)
-            return read_to_end(connection, wait)
+            return read_to_end(connection, silence)
 
-    def get(self, path: str, *fields: str, method: str = "GET", body: bytes = b"", wait: float = 3.0) -> Answer:
+    def get(self, path: str, *fields: str, method: str = "GET", body: bytes = b"") -> Answer:
         head = [f"{method} {path} HTTP/1.1", "Host: example.com", "Connection: close", *fields]
         if body:
             head.append(f"Content-Length: {len(body)}")
-        return Answer(self.exchange("\r\n".join([*head, "", ""]).encode("latin-1") + body, wait=wait))
+        return Answer(self.exchange("\r\n".join([*head, "", ""]).encode("latin-1") + body))
 
-    def logged(self, text: str, timeout: float = 3.0) -> bool:
-        end = time.monotonic() + timeout
+    def logged(self, text: str, times: int = 1) -> bool:
+        """Wait until a text was written so many times."""
+        end = time.monotonic() + 30
         while time.monotonic() < end:
-            if text in self.log.read_text():
+            if self.log.read_text().count(text) >= times:
                 return True
             time.sleep(0.02)
         return False
 
-    def stop(self, number: int = signal.SIGTERM) -> float:
-        """Send a signal; return how long the server took to end, in seconds."""
-        began = time.monotonic()
-        self.process.send_signal(number)
-        self.process.wait(20)
-        return time.monotonic() - began
+    def stop(self) -> None:
+        """Tell the server to stop, and wait until it has ended."""
+        self.process.terminate()
+        self.process.wait(60)
 
 
 class Answer:
@@ -114,21 +118,18 @@ def unchunk(data: bytes) -> tuple[bytes, bool]:
         data = data[length + 2 :]
 
 
-def read_to_end(connection: socket.socket, wait: float) -> bytes:
-    connection.settimeout(wait)
+def read_to_end(connection: socket.socket, silence: float | None) -> bytes:
+    connection.settimeout(30 if silence is None else silence)
     received = b""
     try:
         while data := connection.recv(65536):
             received += data
-    except (TimeoutError, ConnectionResetError):
+    except ConnectionResetError:
         pass
+    except TimeoutError:
+        if silence is None:
+            raise TimeoutError(f"the connection was left open after {received!r}") from None
     return received
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def command(kind: str, port: int) -> list[str]:
@@ -138,14 +139,14 @@ def command(kind: str, port: int) -> list[str]:
     target = f"tests.doors.site_app:{door}"
     if server == "uvicorn":
         return [sys.executable, "-m", "uvicorn", "--port", str(port), "--http", "h11", "--loop", "asyncio", target]
-    options = ["--interface", door, "--host", "127.0.0.1", "--port", str(port), "--workers-kill-timeout", "5", "--loop", "asyncio"]
+    options = ["--interface", door, "--host", "127.0.0.1", "--port", str(port), "--workers-kill-timeout", "60", "--loop", "asyncio"]
     if door == "wsgi":
         options += ["--blocking-threads", "4"]
     return [sys.executable, "-m", "granian", *options, target]
 
 
 @pytest.fixture(scope="session")
-def start_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Server]]:
+def start_server(tmp_path_factory: pytest.TempPathFactory, free_port: Callable[[], int]) -> Iterator[Callable[[str], Server]]:
     """A function that starts a server of a kind; all are ended with the tests."""
     started: list[Server] = []
 
@@ -158,10 +159,10 @@ def start_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[
             )
         server = Server(process, port, log)
         started.append(server)
-        end = time.monotonic() + 15
+        end = time.monotonic() + 60
         while time.monotonic() < end and process.poll() is None:
             try:
-                if server.get("/", wait=1).status == 200:
+                if server.get("/").status == 200:
                     return server
             except OSError:
                 time.sleep(0.05)
@@ -173,7 +174,7 @@ def start_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[
             server.process.terminate()
     for server in started:
         try:
-            server.process.wait(8)
+            server.process.wait(30)
         except subprocess.TimeoutExpired:
             server.process.kill()
             server.process.wait()

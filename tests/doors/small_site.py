@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
 from contextvars import ContextVar
@@ -257,7 +258,22 @@ async def thread_body(request: Request) -> Response:
     return Response(request.read_body())
 
 
+HELD = threading.Semaphore(0)
+
+
+async def held(request: Request) -> Response:
+    print("one is held", flush=True)
+    assert HELD.acquire(timeout=60)
+    return TextResponse("held")
+
+
+async def release(request: Request) -> Response:
+    HELD.release(3)
+    return TextResponse("released")
+
+
 async def slow(request: Request) -> Response:
+    print("slow begins", flush=True)
     time.sleep(0.5)  # noqa: ASYNC251 - it runs in a thread
     return TextResponse("slow")
 
@@ -283,6 +299,7 @@ ENDPOINTS: dict[str, Endpoint] = {
     "/file": file,
     "/long-stream": long_stream,
     "/own": own,
+    "/release": release,
     "/short-stream": short_stream,
     "/state": state,
     "/surrogate": surrogate,
@@ -298,4 +315,4 @@ LOOP_ENDPOINTS: dict[str, Endpoint] = {
     "/quiet-events": quiet_events,
     "/stream": stream,
 }
-THREADED: dict[str, Endpoint] = {"/slow": slow, "/thread-body": thread_body, "/thread-state": state}
+THREADED: dict[str, Endpoint] = {"/slow": slow, "/held": held, "/thread-body": thread_body, "/thread-state": state}

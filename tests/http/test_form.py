@@ -3,9 +3,9 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlencode
 
 import pytest
@@ -15,6 +15,9 @@ from hypothesis import strategies as st
 from erlen.errors import BadRequest, ContentTooLarge, HTTPError, UnsupportedMediaType
 from erlen.http.form import FormData, UploadFile, parse_form, safe_filename
 from erlen.http.limits import Limits
+
+if TYPE_CHECKING:
+    from tests.conftest import AssertLinear
 
 URLENCODED = "application/x-www-form-urlencoded"
 MULTIPART = "multipart/form-data; boundary=b0undary"
@@ -123,11 +126,11 @@ class TestContentType:
         body = encode([Part("a", b"1")], boundary)
         assert parse(f"multipart/form-data; boundary={quote}{boundary}{quote}", body).text("a") == "1"
 
-    def test_attack_content_type_is_read_in_linear_time(self, assert_linear: Callable[..., None]) -> None:
-        # CVE-2024-24762. Header fields are limited elsewhere, and the length is checked here: so many short ones.
-        for unit in (';a="', '; a="\\', "; ", " ", ";a=b;", '"\\'):
-            assert_linear(lambda size, unit=unit: (MULTIPART + unit * 240)[:1000], lambda text: refusal(text, b""), 1)
-            assert isinstance(refusal(MULTIPART + unit * 100_000, b""), BadRequest)
+    @pytest.mark.parametrize("unit", [';a="', '; a="\\', "; ", " ", ";a=b;", '"\\'])
+    def test_attack_content_type_is_read_in_linear_time(self, assert_linear: AssertLinear, unit: str) -> None:
+        # CVE-2024-24762
+        assert_linear(lambda size: MULTIPART + unit * (size // len(unit)), lambda text: refusal(text, b""), 10_000)
+        assert isinstance(refusal(MULTIPART + unit * 10_000, b""), BadRequest)
 
 
 class TestUrlencoded:
@@ -182,7 +185,7 @@ class TestUrlencoded:
 
     @pytest.mark.parametrize("unit", [b"a=1&", b"%", b"+", b"%41", b"x"])
     @pytest.mark.parametrize("size", [7, 1 << 20])
-    def test_attack_parsing_is_linear(self, assert_linear: Callable[..., None], unit: bytes, size: int) -> None:
+    def test_attack_parsing_is_linear(self, assert_linear: AssertLinear, unit: bytes, size: int) -> None:
         limits = Limits(form_fields=1_000_000, field_size=1 << 30)
         assert_linear(lambda count: unit * count, lambda body: parse(URLENCODED, body, limits, size=size), 10_000)
 
@@ -443,7 +446,7 @@ class TestMultipartCost:
     )
     @pytest.mark.parametrize(("filename", "size"), [(None, 11), ("f", 1000), ("f", 1 << 20)])
     def test_attack_content_is_read_in_linear_time(
-        self, assert_linear: Callable[..., None], content: bytes, filename: str | None, size: int
+        self, assert_linear: AssertLinear, content: bytes, filename: str | None, size: int
     ) -> None:
         limits = Limits(field_size=1 << 30, file_memory=1 << 30)
 
@@ -451,20 +454,20 @@ class TestMultipartCost:
         def make(count: int) -> bytes:
             return encode([Part("a", b"\r\n" + content * (count // len(content)), filename)])
 
-        assert_linear(make, lambda body: parse(MULTIPART, body, limits, size=size).close(), 100_000)
+        assert_linear(make, lambda body: parse(MULTIPART, body, limits, size=size).close(), 12_500)
 
-    def test_attack_many_tiny_chunks_are_read_in_linear_time(self, assert_linear: Callable[..., None]) -> None:
+    def test_attack_many_tiny_chunks_are_read_in_linear_time(self, assert_linear: AssertLinear) -> None:
         def make(count: int) -> bytes:
             return encode([Part("a", b"x" * count, "f")])
 
-        assert_linear(make, lambda body: parse(MULTIPART, body, size=1).close(), 20_000)
+        assert_linear(make, lambda body: parse(MULTIPART, body, size=1).close(), 2_500)
 
-    def test_attack_many_parts_are_read_in_linear_time(self, assert_linear: Callable[..., None]) -> None:
+    def test_attack_many_parts_are_read_in_linear_time(self, assert_linear: AssertLinear) -> None:
         limits = Limits(form_fields=100_000)
-        assert_linear(lambda count: encode([Part("a", b"1")] * count), lambda body: parse(MULTIPART, body, limits), 500)
+        assert_linear(lambda count: encode([Part("a", b"1")] * count), lambda body: parse(MULTIPART, body, limits), 250)
 
     @pytest.mark.parametrize("unit", ['; a="', '; a="\\', "; ", ";", " ", "a", '\\"', "%22", '; name="b"', "a=", '"', "; a = "])
-    def test_attack_content_disposition_is_read_in_linear_time(self, assert_linear: Callable[..., None], unit: str) -> None:
+    def test_attack_content_disposition_is_read_in_linear_time(self, assert_linear: AssertLinear, unit: str) -> None:
         limits = Limits(part_headers_size=1 << 20)
 
         def make(count: int) -> bytes:
@@ -477,7 +480,7 @@ class TestMultipartCost:
             except HTTPError:
                 pass
 
-        assert_linear(make, work, 20_000)
+        assert_linear(make, work, 10_000)
 
 
 class TestOnTheLoop:
@@ -673,5 +676,5 @@ class TestSafeFilename:
         assert safe_filename(safe) == safe
 
     @pytest.mark.parametrize("unit", [".", "/", " ", "é", "a", "\ufdfa"])
-    def test_attack_naming_is_linear(self, assert_linear: Callable[..., None], unit: str) -> None:
-        assert_linear(lambda size: unit * size, safe_filename, 50_000)
+    def test_attack_naming_is_linear(self, assert_linear: AssertLinear, unit: str) -> None:
+        assert_linear(lambda size: unit * size, safe_filename, 10_000)

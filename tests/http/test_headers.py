@@ -1,12 +1,15 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from erlen.http.headers import Headers, check_header
+
+if TYPE_CHECKING:
+    from tests.conftest import AssertLinear
 
 NAMES = st.text("abcXYZ-09_!", min_size=1, max_size=5)
 VALUES = st.text(st.characters(min_codepoint=0x20, max_codepoint=0x7E), max_size=20)
@@ -129,5 +132,5 @@ class TestAttacks:
         assert "s3cret" not in shown
         assert "accept: */*" in shown
 
-    def test_attack_checking_is_linear(self, assert_linear: Callable[..., None]) -> None:
-        assert_linear(lambda size: "a" * size, lambda text: check_header(text, text), 200_000)
+    def test_attack_checking_is_linear(self, assert_linear: AssertLinear) -> None:
+        assert_linear(lambda size: "a" * size, lambda text: check_header(text, text), 25_000)

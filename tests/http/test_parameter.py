@@ -1,12 +1,15 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from erlen.http.parameter import split_list, split_parameters
+
+if TYPE_CHECKING:
+    from tests.conftest import AssertLinear
 
 
 @pytest.mark.parametrize(
@@ -53,7 +56,7 @@ def test_what_is_quoted_comes_back(pairs: list[tuple[str, str]]) -> None:
 
 
 @pytest.mark.parametrize("unit", [";", ",", '"', '\\"', '"\\', '";', ';a="', "a=b;", " ", "a"])
-def test_attack_splitting_is_linear(assert_linear: Callable[..., None], unit: str) -> None:
+def test_attack_splitting_is_linear(assert_linear: AssertLinear, unit: str) -> None:
     # CVE-2024-24762
     def work(text: str) -> None:
         for item in split_list(text, len(text)):

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, urlencode
 
 import pytest
@@ -9,6 +9,9 @@ from hypothesis import strategies as st
 
 from erlen.errors import BadRequest
 from erlen.http.query import MultiDict, QueryParams, parse_pairs
+
+if TYPE_CHECKING:
+    from tests.conftest import AssertLinear
 
 PAIRS = st.lists(st.tuples(st.text(), st.text()), max_size=10)
 
@@ -82,8 +85,8 @@ class TestParse:
             QueryParams.parse("&".join(["a"] * 100_000), limit=1000)
 
     @pytest.mark.parametrize("unit", ["a=1&", "&", "%", "%41", "+", "=", "a", "%C3"])
-    def test_attack_parsing_is_linear(self, assert_linear: Callable[..., None], unit: str) -> None:
-        assert_linear(lambda size: unit * size, lambda text: parse_pairs(text, len(text)), 20_000)
+    def test_attack_parsing_is_linear(self, assert_linear: AssertLinear, unit: str) -> None:
+        assert_linear(lambda size: unit * size, lambda text: parse_pairs(text, len(text)), 10_000)
 
 
 class TestChange:

@@ -135,7 +135,7 @@ def test_ending_make_ends_the_server_too(tmp_path: Path) -> None:
     programs.mkdir(parents=True)
     (programs / "python").symlink_to(sys.executable)
     server = programs / "erlen"
-    server.write_text('#!/bin/sh\n[ "$1" = run ] || exit 0\necho $$ > pid.new && mv pid.new pid\nexec sleep 30\n')
+    server.write_text('#!/bin/sh\n[ "$1" = run ] || exit 0\necho $$ > pid.new && mv pid.new pid\nexec sleep 600\n')
     server.chmod(0o755)
     (tmp_path / ".venv" / ".standard").touch()
     environment = {key: value for key, value in os.environ.items() if not key.startswith("MAKE")}
@@ -145,7 +145,7 @@ def test_ending_make_ends_the_server_too(tmp_path: Path) -> None:
         pid = int(file.read_text())
         assert is_running(pid)
         make.terminate()
-        make.wait(10)
+        make.wait(60)
     ended = until(lambda: not is_running(pid))
     if not ended:
         os.kill(pid, 9)
@@ -160,7 +160,7 @@ def is_running(pid: int) -> bool:
     return True
 
 
-def until(condition: Callable[[], object], seconds: float = 5) -> bool:
+def until(condition: Callable[[], object], seconds: float = 60) -> bool:
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         if condition():

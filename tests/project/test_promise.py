@@ -11,7 +11,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -49,16 +49,8 @@ def project(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 @contextmanager
-def served(command: list[str], project: Path) -> Iterator[int]:
-    port = free_port()
+def served(command: list[str], project: Path, port: int) -> Iterator[int]:
     process = subprocess.Popen(
         [part.format(port=port) for part in command], cwd=project, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=clean_environment()
     )
@@ -67,7 +59,7 @@ def served(command: list[str], project: Path) -> Iterator[int]:
         yield port
     finally:
         process.terminate()
-        process.communicate(timeout=30)
+        process.communicate(timeout=120)
 
 
 def clean_environment() -> dict[str, str]:
@@ -75,17 +67,17 @@ def clean_environment() -> dict[str, str]:
 
 
 def wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         if process.poll() is not None:
             raise AssertionError(process.communicate()[0].decode())
         try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+            socket.create_connection(("127.0.0.1", port), timeout=30).close()
         except OSError:
             time.sleep(0.05)
         else:
             return
-    raise AssertionError("the server did not listen within 30 seconds")
+    raise AssertionError("the server did not listen within 60 seconds")
 
 
 def keeps_the_promise(port: int) -> None:
@@ -99,7 +91,7 @@ def keeps_the_promise(port: int) -> None:
 
 def fetch(port: int, path: str) -> tuple[int, dict[str, object]]:
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=10) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=60) as answer:
             assert answer.headers["x-content-type-options"] == "nosniff"
             return answer.status, json.load(answer)
     except urllib.error.HTTPError as error:
@@ -119,8 +111,8 @@ def fetch(port: int, path: str) -> tuple[int, dict[str, object]]:
     ],
     ids=["erlen-run", "erlen-run-asgi", "erlen-run-uvicorn", "uvicorn", "granian-rsgi", "granian-wsgi"],
 )
-def test_five_lines_run_on_every_server(project: Path, command: list[str]) -> None:
-    with served(command, project) as port:
+def test_five_lines_run_on_every_server(project: Path, command: list[str], free_port: Callable[[], int]) -> None:
+    with served(command, project, free_port()) as port:
         keeps_the_promise(port)
 
 
@@ -142,7 +134,7 @@ def test_five_lines_run_on_a_plain_wsgi_server() -> None:
             thread.join()
 
 
-def test_wsgi_door_says_why_it_refuses_async_handlers(project: Path) -> None:
+def test_wsgi_door_says_why_it_refuses_async_handlers(project: Path, free_port: Callable[[], int]) -> None:
     command = [str(TOOLS / "erlen"), "run", "--port", str(free_port()), "--door", "wsgi"]
     answer = subprocess.run(command, cwd=project, capture_output=True, text=True, env=clean_environment(), timeout=60, check=False)
     assert answer.returncode == 1

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 import msgspec
@@ -12,6 +13,9 @@ from hypothesis import strategies as st
 from erlen.routing import Converters, HostPattern, Parameter, Pattern
 from erlen.routing.converter import TextConverter
 from erlen.routing.pattern import Segment
+
+if TYPE_CHECKING:
+    from tests.conftest import AssertLinear
 
 Resolve = Callable[..., Pattern]
 
@@ -218,15 +222,15 @@ def test_hosts_have_no_rest(converters: Converters) -> None:
         HostPattern.parse("{x:path}.example.com").resolve({}, converters)
 
 
-def test_hostile_templates_and_segments_take_linear_time(assert_linear: Callable[..., None]) -> None:
-    assert_linear(lambda size: "/{a:re:" + "{" * size + "}" * size + "}", lambda text: Pattern.parse(str(text)), 5000)
+def test_hostile_templates_and_segments_take_linear_time(assert_linear: AssertLinear) -> None:
+    assert_linear(lambda size: "/{a:re:" + "{" * size + "}" * size + "}", lambda text: Pattern.parse(str(text)), 10_000)
     mixed = segment("{a}-{b}-{c}.x")
 
     def split(text: object) -> None:
         with pytest.raises(ValueError, match="expected"):
             mixed.split(str(text))
 
-    assert_linear(lambda size: "-" * size, split, 200_000)
+    assert_linear(lambda size: "-" * size, split, 25_000)
 
 
 def test_unresolved_parameters_are_reported() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Coroutine
-from time import process_time
 from typing import Any, Protocol, TypeVar
 
 import pytest
@@ -119,7 +118,6 @@ class Drive(Protocol):
 
 
 Finish = Callable[[Request, Response], Response]
-AssertLinear = Callable[[Callable[[int], object], int], None]
 
 
 @pytest.fixture(scope="session")
@@ -179,26 +177,3 @@ def drive() -> Drive:
         raise AssertionError("the coroutine suspended")
 
     return run
-
-
-@pytest.fixture(scope="session")
-def assert_linear() -> AssertLinear:
-    """Check that twice the input takes at most 2.5 times the time; the best of several tries, as machines are busy."""
-
-    def check(work: Callable[[int], object], size: int) -> None:
-        def seconds(length: int) -> float:
-            best = float("inf")
-            for _ in range(4):
-                start = process_time()
-                for _ in range(5):
-                    work(length)
-                best = min(best, process_time() - start)
-            return best
-
-        work(size)
-        for _ in range(4):
-            if seconds(2 * size) <= 2.5 * seconds(size) + 0.001:
-                return
-        raise AssertionError("twice the input takes more than 2.5 times the time")
-
-    return check

@@ -10,7 +10,7 @@ from erlen.errors import ConfigurationError
 from erlen.security.origin import Origins, parse_origin
 
 if TYPE_CHECKING:
-    from tests.security.conftest import AssertLinear
+    from tests.conftest import AssertLinear
 
 
 @pytest.mark.parametrize(
@@ -88,4 +88,4 @@ def test_parsing_is_stable(text: str) -> None:
 
 def test_a_hostile_origin_is_linear(assert_linear: AssertLinear) -> None:
     origins = Origins(["https://*.example.com"], setting="TRUSTED_ORIGINS")
-    assert_linear(lambda size: ("https://" + "a." * size in origins, "a+" * size in origins), 20_000)
+    assert_linear(lambda size: ["https://" + "a." * size, "a+" * size], lambda texts: [text in origins for text in texts], 10_000)

@@ -28,6 +28,7 @@ def home() -> dict[str, int]:
 
 @app.get("/slow")
 def slow() -> str:
+    print("slow begins", flush=True)
     time.sleep(0.5)
     return "slow"
 
@@ -49,7 +50,7 @@ class Served:
     def output(self) -> str:
         return self.log.read_text()
 
-    def wrote(self, text: str, timeout: float = 5.0) -> bool:
+    def wrote(self, text: str, timeout: float = 30.0) -> bool:
         end = time.monotonic() + timeout
         while time.monotonic() < end:
             if text in self.output:
@@ -62,7 +63,7 @@ def get(address: tuple[str, int] | str, path: str = "/") -> str:
     """Ask for a path; return the body, or nothing where nobody answers."""
     family = socket.AF_UNIX if isinstance(address, str) else socket.AF_INET
     with socket.socket(family) as connection:
-        connection.settimeout(5)
+        connection.settimeout(30)
         try:
             connection.connect(address)
             connection.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
@@ -80,10 +81,8 @@ def ask() -> Callable[..., str]:
 
 
 @pytest.fixture
-def port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+def port(free_port: Callable[[], int]) -> int:
+    return free_port()
 
 
 @pytest.fixture
@@ -112,7 +111,7 @@ def serve(app_folder: Path) -> Iterator[Callable[..., Served]]:
         served = Served(process, log)
         started.append(served)
         address = str(options["uds"]) if "uds" in options else ("127.0.0.1", options["port"])
-        end = time.monotonic() + 15
+        end = time.monotonic() + 60
         while wait and time.monotonic() < end and process.poll() is None and not get(address):  # type: ignore[arg-type]
             time.sleep(0.05)
         return served
@@ -123,7 +122,7 @@ def serve(app_folder: Path) -> Iterator[Callable[..., Served]]:
             served.process.terminate()
     for served in started:
         try:
-            served.process.wait(8)
+            served.process.wait(30)
         except subprocess.TimeoutExpired:
             served.process.kill()
             served.process.wait()

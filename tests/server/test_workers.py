@@ -33,7 +33,7 @@ def two_workers(app_folder: Path, ask: Ask, port: int) -> Iterator[subprocess.Po
     finally:
         process.terminate()
         try:
-            process.wait(10)
+            process.wait(30)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
@@ -45,7 +45,7 @@ def pids(ask: Ask, port: int) -> set[int]:
     return {json.loads(body)["pid"] for body in bodies if body}
 
 
-def until(condition: Callable[[], object], seconds: float = 15) -> bool:
+def until(condition: Callable[[], object], seconds: float = 60) -> bool:
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         if condition():

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import gzip
 import logging
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -415,3 +416,61 @@ def test_compressed_files_beside_are_used_without_a_build(fill: Fill, site: Site
 def test_in_debug_compressed_files_beside_are_not_used(fill: Fill, site: Site) -> None:
     fill({"site.css": LONG, "site.css.gz": gzip.compress(b"old")})
     assert site(debug=True).get("/static/site.css", headers={"accept-encoding": "gzip"}).text == LONG
+
+
+# -- whether the build is old -------------------------------------------------------------------------------------------------
+
+
+def test_a_server_that_starts_reads_only_what_was_touched_since_the_build(
+    fill: Fill, collect: Callable[..., Collection], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill({"a.css": "a", "b.css": "b", "c.css": "c"})
+    build(collect())
+    read: list[str] = []
+
+    def digest(path: str) -> str:
+        read.append(Path(path).name)
+        return digest_of(path)
+
+    monkeypatch.setattr("erlen.static.collection.digest_of", digest)
+    assert (collect().outdated(quick=True), read) == ([], [])
+    (folder / "b.css").write_text("b")
+    assert (collect().outdated(quick=True), read) == ([], ["b.css"])
+    assert (collect().outdated(), sorted(read[1:])) == ([], ["a.css", "b.css", "c.css"])
+
+
+def test_a_file_that_is_copied_with_its_old_time_is_noticed(fill: Fill, collect: Callable[..., Collection], folder: Path) -> None:
+    fill({"a.css": "a", "b.css": "b"})
+    build(collect())
+    fill({"a.css": "c"})
+    os.utime(folder / "a.css", (1, 1))
+    assert collect().outdated(quick=True) == ["a.css"]
+
+
+def test_new_and_removed_files_are_noticed(fill: Fill, collect: Callable[..., Collection], folder: Path) -> None:
+    fill({"a.css": "a", "b.css": "b"})
+    build(collect())
+    fill({"c.css": "c"})
+    (folder / "a.css").unlink()
+    assert collect().outdated(quick=True) == ["a.css", "c.css"]
+    assert collect(debug=True).outdated(quick=True) == []
+
+
+def test_large_files_are_left_to_the_check(fill: Fill, collect: Callable[..., Collection], folder: Path) -> None:
+    fill({"film.mp4": b""})
+    with (folder / "film.mp4").open("wb") as film:
+        film.truncate(5 * 1024 * 1024)
+    build(collect())
+    with (folder / "film.mp4").open("r+b") as film:
+        film.write(b"changed")
+    assert collect().outdated(quick=True) == []
+    assert collect().outdated() == ["film.mp4"]
+
+
+def test_without_a_build_or_its_folders_nothing_is_old(fill: Fill, collect: Callable[..., Collection], folder: Path) -> None:
+    fill({"a.css": "a"})
+    assert collect().outdated(quick=True) == []
+    build(collect())
+    (folder / "a.css").unlink()
+    folder.rmdir()
+    assert collect().outdated(quick=True) == []

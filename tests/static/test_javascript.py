@@ -1,12 +1,15 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from erlen.static.javascript import javascript_references
+
+if TYPE_CHECKING:
+    from tests.conftest import AssertLinear
 
 
 def urls(text: str) -> list[str]:
@@ -136,5 +139,5 @@ PIECES = [
 
 
 @pytest.mark.parametrize("piece", PIECES)
-def test_time_is_linear(assert_linear: Callable[..., None], piece: str) -> None:
-    assert_linear(lambda size: "import " + piece * size, lambda text: list(javascript_references(text)), 5_000)
+def test_time_is_linear(assert_linear: AssertLinear, piece: str) -> None:
+    assert_linear(lambda size: "import " + piece * size, lambda text: list(javascript_references(text)), 2_500)

@@ -36,7 +36,7 @@ class Room:
         self.gate = threading.Event()
 
     def wait_for(self, what: str) -> None:
-        end = time.monotonic() + 5
+        end = time.monotonic() + 30
         while what not in self.happened:
             assert time.monotonic() < end, f"{what} has not happened, only {self.happened}"
             time.sleep(0.005)
@@ -104,7 +104,7 @@ def no_threads_left() -> Iterator[None]:
     """Fail when a test leaves threads behind that Erlen has started."""
     before = set(threading.enumerate())
     yield
-    end = time.monotonic() + 5
+    end = time.monotonic() + 30
     while left := [one for one in threading.enumerate() if one not in before and one.name.startswith("erlen")]:
         assert time.monotonic() < end, left
         time.sleep(0.005)
@@ -222,7 +222,7 @@ def make_app(room: Room, folder: Path) -> App:
 
     @app.get("/wait")
     def wait() -> str:
-        assert room.gate.wait(5)
+        assert room.gate.wait(30)
         return "waited"
 
     @app.post("/pour")
@@ -253,7 +253,7 @@ def make_streaming_app(room: Room) -> App:
     def gated() -> Response:
         def chunks() -> Iterator[str]:
             yield "first\n"
-            assert room.gate.wait(5)
+            assert room.gate.wait(30)
             yield "second\nthird"
 
         return StreamResponse(chunks(), content_type="text/plain")

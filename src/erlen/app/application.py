@@ -6,7 +6,7 @@ import os
 import sys
 import threading
 from collections.abc import AsyncGenerator, Callable, Generator, Mapping
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar
 
 from erlen.app.flatten import included
 from erlen.app.plugin import Plugin
@@ -172,6 +172,11 @@ class App(Routes):
                     vars(self)["__rsgi__"] = site.rsgi.__rsgi__
                     self._site = site
         return self._site
+
+    @property
+    def run(self) -> NoReturn:
+        """Not there, unlike in Flask: the command `erlen` serves an application. This says so to who runs the file with Python."""
+        raise AttributeError("an App has no `run`: serve it with `erlen dev`, in production with `erlen run`", name="run", obj=self)
 
     def lifespan_steps(self, site: Site) -> list[tuple[Callable[[], Any] | None, Callable[[], Any] | None]]:
         """Return the pairs of start and stop functions of this application, for one site."""

@@ -110,7 +110,7 @@ class Setup:
         self.providers.by_type[kind] = Dependency(provider, True, threaded)
 
     def resolve(self, resolver: Resolver) -> None:
-        """Ask `resolver(parameter)` about parameters that nothing else explains."""
+        """Ask `resolver(parameter, options)` about parameters that nothing else explains."""
         self.providers.resolvers.append(resolver)
 
     def encode(self, kind: type, encoder: Callable[[Any], Any]) -> None:

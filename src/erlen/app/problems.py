@@ -13,7 +13,7 @@ from erlen.binding.endpoint import OnError
 from erlen.binding.result import to_response
 from erlen.errors import Fault, HTTPError, InvalidRequest, reason_phrase
 from erlen.http.request import Request
-from erlen.http.response import HTML, Response, encode_json
+from erlen.http.response import HTML, TEXT, Response, encode_json
 from erlen.types import Colour
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ __all__ = ["Problems", "problem_document", "render_problem"]
 
 PROBLEM_JSON = "application/problem+json"
 
+Answer: TypeAlias = Callable[[Request, Any], Awaitable[Any]]
 Handlers: TypeAlias = Sequence[Hooks]
 """Whose error handlers count, the nearest first."""
 
@@ -47,8 +48,7 @@ class Problems:
         by_key = [{key: awaited(function, colour) for key, function in hooks.errors.items()} for hooks in self.scopes if hooks.errors]
 
         async def respond(request: Request, error: Exception) -> Response:
-            status = error.status if isinstance(error, HTTPError) else 500
-            unexpected = not isinstance(error, HTTPError)
+            status, unexpected = (error.status, False) if isinstance(error, HTTPError) else (500, True)
             handler = _find(by_key, error, status) if by_key else None
             if handler is not None:
                 try:
@@ -111,9 +111,7 @@ class Problems:
                 observe(request, error)
 
 
-def _find(
-    scopes: list[dict[int | type[BaseException], Callable[[Request, Any], Awaitable[Any]]]], error: Exception, status: int
-) -> Callable[[Request, Any], Awaitable[Any]] | None:
+def _find(scopes: list[dict[int | type[BaseException], Answer]], error: Exception, status: int) -> Answer | None:
     """Find the handler of an error. A status says more than `HTTPError`, or than `Exception` says of any error."""
     keys: list[int | type[BaseException]] = list(type(error).__mro__)
     keys.insert(keys.index(HTTPError) if isinstance(error, HTTPError) else len(keys), status)
@@ -138,14 +136,18 @@ def render_problem(request: Request, error: Exception, explain: Callable[..., di
     Args:
         request: what is answered.
         error: any exception; one that is no `HTTPError` is answered with 500.
-        explain: called with both for such a one, returns further members of the problem document; debug mode has it.
+        explain: called with both for such a one, returns further members of the problem document; debug mode has it, which also
+            has a text of its own for such a one.
     """
     known = error if isinstance(error, HTTPError) else HTTPError()
     headers = {name: value for name, value in known.headers.items() if value}
+    explain = None if known is error else explain
     if request.accept.prefers_html:
         response = Response(_page(request, known), known.status, headers, HTML)
+    elif explain is None and request.accept.media_type("application/json", PROBLEM_JSON, "text/plain") == "text/plain":
+        response = Response(_text(known), known.status, headers, TEXT)
     else:
-        document = problem_document(known) | (explain(request, error) if explain is not None and known is not error else {})
+        document = problem_document(known) | (explain(request, error) if explain is not None else {})
         response = Response(encode_json(document), known.status, headers, PROBLEM_JSON)
     response.vary("Accept")
     return response
@@ -154,12 +156,10 @@ def render_problem(request: Request, error: Exception, explain: Callable[..., di
 def problem_document(known: HTTPError) -> dict[str, object]:
     """Return the members of the problem document (RFC 9457, section 3.1)."""
     document: dict[str, object] = {"type": "about:blank", "title": known.title, "status": known.status}
-    if known.detail:
-        document["detail"] = known.detail
+    document |= {"detail": known.detail} if known.detail else {}
     if isinstance(known, InvalidRequest):
         document["errors"] = [fault_member(fault) for fault in known.faults]
-    document.update({key: value for key, value in known.extra.items() if key not in document})
-    return document
+    return document | known.extra | document  # its own members come first, and win
 
 
 def fault_member(fault: Fault) -> dict[str, object]:
@@ -171,19 +171,24 @@ def fault_member(fault: Fault) -> dict[str, object]:
     return member
 
 
+def _text(known: HTTPError) -> str:
+    more = [f"{name}: {value}" for name, value in [*_faults(known), *known.extra.items()]]
+    return "\n".join([f"{known.status} {known.title}", *filter(None, [known.detail]), *more, ""])
+
+
+def _faults(known: HTTPError) -> list[tuple[str, str]]:
+    faults = known.faults if isinstance(known, InvalidRequest) else ()
+    return [(".".join(map(str, fault.location[1:])) or str(fault.location[0]), fault.message) for fault in faults]
+
+
 def _page(request: Request, known: HTTPError) -> str:
     from markupsafe import escape
 
-    parts = [f"<h1><span>{known.status}</span> {escape(known.title)}</h1>"]
-    if known.detail:
-        parts.append(f"<p>{escape(known.detail)}</p>")
-    if isinstance(known, InvalidRequest):
-        items = "".join(
-            f"<li><b>{escape('.'.join(map(str, fault.location[1:])) or fault.location[0])}</b>: {escape(fault.message)}</li>"
-            for fault in known.faults
-        )
-        parts.append(f"<ul>{items}</ul>")
-    return _page_template().substitute(title=f"{known.status} {escape(known.title)}", nonce=request.csp_nonce, body="\n".join(parts))
+    items = "".join(f"<li><b>{escape(place)}</b>: {escape(message)}</li>" for place, message in _faults(known))
+    body = f"<h1><span>{known.status}</span> {escape(known.title)}</h1>"
+    body += f"\n<p>{escape(known.detail)}</p>" if known.detail else ""
+    body += f"\n<ul>{items}</ul>" if items else ""
+    return _page_template().substitute(title=f"{known.status} {escape(known.title)}", nonce=request.csp_nonce, body=body)
 
 
 @cache

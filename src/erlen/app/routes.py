@@ -183,6 +183,7 @@ class Routes:
 
         Args:
             path: a template such as `/articles/{id}`; `{id:int}` names a converter, `{rest:path}` takes the rest of the path.
+                Between it and the prefixes before it stands one slash, also where it begins without one.
             methods: the HTTP methods. HEAD comes with GET, OPTIONS by itself.
             options: see `RouteKeywords`.
         """
@@ -225,8 +226,7 @@ class Routes:
         made, name = _options(options)
 
         def register(view: AnyClass) -> AnyClass:
-            handlers = {method: getattr(view, method.lower(), None) for method in METHODS}
-            found = [(method, handler) for method, handler in handlers.items() if callable(handler)]
+            found = [(method, handler) for method in METHODS if callable(handler := getattr(view, method.lower(), None))]
             if not found:
                 wrong = f"the view {view.__qualname__} has no methods to answer with"
                 raise ConfigurationError(Mistake(wrong, where, "define `get`, `post`, …"))
@@ -238,7 +238,6 @@ class Routes:
 
     def redirect(self, path: str, target: str, *, status: int = 308, name: str | None = None) -> None:
         """Redirect a path to a URL or another path; its parameters may stand in the target: `/old/{id}` to `/new/{id}`."""
-        where, _ = caller()
 
         def redirect(request: Request) -> Response:
             from urllib.parse import quote
@@ -252,7 +251,7 @@ class Routes:
                 location = f"{request.root_path}/{location.lstrip('/')}"
             return RedirectResponse(location + (f"?{request.query_string}" if request.query_string and "?" not in location else ""), status)
 
-        self._add(RouteRecord(path, ("GET",), redirect, name or f"redirect:{path}", RouteOptions(threaded=False, csrf=False), where))
+        self._add(RouteRecord(path, ("GET",), redirect, name or f"redirect:{path}", RouteOptions(threaded=False, csrf=False), caller()[0]))
 
     def mount(self, path: str, application: Any, *, interface: Literal["asgi", "wsgi"] | None = None, name: str | None = None) -> None:
         """Hand everything under a path to another ASGI or WSGI application, such as a whole Flask or Django site.
@@ -334,10 +333,12 @@ class Routes:
 
     def _register(self, path: str, methods: tuple[str, ...], options: RouteKeywords) -> Callable[[AnyHandler], AnyHandler]:
         where, localns = caller(3)
+        if callable(path):
+            raise ConfigurationError(Mistake("the decorator of a route was used without a path", where, 'write `@app.get("/…")`'))
         made, name = _options(options)
         upper = tuple(dict.fromkeys(method.upper() for method in methods))
-        if not upper:
-            raise ConfigurationError(Mistake(f"the route {path!r} has no methods", where, 'say methods=("GET",)'))
+        if min(map(len, upper), default=0) < 2:  # `methods="GET"` is three letters
+            raise ConfigurationError(Mistake(f"the route {path!r} has no methods in {upper}", where, 'say methods=("GET",)'))
 
         def register(handler: AnyHandler) -> AnyHandler:
             if not callable(handler):
@@ -379,8 +380,7 @@ def _options(keywords: RouteKeywords) -> tuple[RouteOptions, str | None]:
 def caller(depth: int = 2) -> tuple[str, dict[str, Any] | None]:
     """Return `file:line` of the code that registers, and its local names where it stands in a function."""
     frame = sys._getframe(depth)
-    where = f"{frame.f_code.co_filename}:{frame.f_lineno}"
-    return where, None if frame.f_locals is frame.f_globals else dict(frame.f_locals)
+    return f"{frame.f_code.co_filename}:{frame.f_lineno}", None if frame.f_locals is frame.f_globals else dict(frame.f_locals)
 
 
 def _snake(name: str) -> str:

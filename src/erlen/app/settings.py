@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from msgspec import Meta
+from msgspec import Meta, structs
 
 from erlen.security.settings import SecuritySettings
 
@@ -15,7 +15,9 @@ class Settings(SecuritySettings, frozen=True, kw_only=True):
     """What may differ between places an application runs; subclass it to add your own.
 
     Each field is also a key of `settings.toml` beside the application, and an environment variable of the same name in upper case,
-    which wins. In variables lists are separated by commas, truth is `1`/`true`/`yes`/`on`, sizes may be `512 KB` and times `14d`.
+    which wins. Where a shell or the system sets that variable itself, as they do `USER`, `HOME`, `PATH` and `LANG`, it is not read:
+    the variable of a setting `user` is `ERLEN_USER`. In variables lists are separated by commas, truth is `1`/`true`/`yes`/`on`,
+    sizes may be `512 KB` and times `14d`.
     """
 
     static_url: str = "/static"
@@ -29,6 +31,11 @@ class Settings(SecuritySettings, frozen=True, kw_only=True):
     """How log lines look; `auto` is `text` in debug mode, `json` otherwise."""
     debug_console: bool = False
     """In debug mode, let a visitor from this machine who knows the PIN run Python in the frames of an error."""
+
+    database_url: str = ""
+    """The database, in place of the one in code: `postgresql://user:password@host/name`."""
+    database_urls: dict[str, str] = {}  # noqa: RUF012 - each has its own
+    """Further databases by name, as JSON."""
 
     compression: bool = True
     """Compress responses where client and content allow, except where secrets meet user input."""
@@ -55,11 +62,10 @@ class Settings(SecuritySettings, frozen=True, kw_only=True):
     """How deep a JSON body may nest."""
 
     def __repr__(self) -> str:
-        values = {name: getattr(self, name) for name in self.__struct_fields__}
-        shown = (f"{name}={'***' if value and is_secret(name) else repr(value)}" for name, value in values.items())
+        shown = (f"{name}={'***' if value and is_secret(name) else repr(value)}" for name, value in structs.asdict(self).items())
         return f"{type(self).__name__}({', '.join(shown)})"
 
 
 def is_secret(name: str) -> bool:
     """Return whether a setting of this name is masked wherever it is shown."""
-    return any(part in name.lower() for part in ("secret", "password", "passwd", "token", "private", "credential", "api_key", "apikey"))
+    return any(part in name.lower() for part in ("secret", "passw", "token", "private", "credential", "api_key", "apikey", "database_url"))

@@ -119,7 +119,7 @@ class Cleanup:
     __slots__ = ("_open",)
 
     def __init__(self) -> None:
-        self._open: list[AnyGenerator] = []
+        self._open: list[tuple[AnyGenerator, Any]] = []
 
     def enter(self, generator: Generator[Any, Any, None]) -> Any:
         """Run a generator to its `yield` and return what it yields."""
@@ -127,7 +127,7 @@ class Cleanup:
             value = next(generator)
         except StopIteration:
             raise _never_yielded(generator) from None
-        self._open.append(generator)
+        self._open.append((generator, value))
         return value
 
     async def aenter(self, generator: AsyncGenerator[Any, Any]) -> Any:
@@ -136,25 +136,30 @@ class Cleanup:
             value = await anext(generator)
         except StopAsyncIteration:
             raise _never_yielded(generator) from None
-        self._open.append(generator)
+        self._open.append((generator, value))
         return value
+
+    async def before_stream(self) -> None:
+        """Call `__before_stream__` of the values that have it: a session commits before the first byte leaves."""
+        for _, value in self._open:
+            begin = getattr(value, "__before_stream__", None)
+            if begin is not None and hasattr(begun := begin(), "__await__"):
+                await begun
 
     async def close(self, response: object) -> None:
         """Resume each generator with the response. The first error is raised once all are closed."""
-        failure: BaseException | None = None
-        while self._open:
-            try:
-                await _end(self._open.pop(), response, failure)
-            except BaseException as error:  # noqa: BLE001 - raised again, once the others are closed
-                failure = error
+        failure = await self._end(response, None)
         if failure is not None:
             raise failure
 
     async def fail(self, error: BaseException) -> BaseException:
         """Throw an exception into each generator; return it, or the one that took its place."""
+        return await self._end(None, error) or error
+
+    async def _end(self, response: object, error: BaseException | None) -> BaseException | None:
         while self._open:
             try:
-                await _end(self._open.pop(), None, error)
+                await _end(self._open.pop()[0], response, error)
             except BaseException as raised:  # noqa: BLE001 - raised again, once the others are closed
                 error = raised
         return error

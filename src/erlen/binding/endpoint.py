@@ -231,7 +231,7 @@ class Endpoint:
             "except BaseException as error:",
             "    raise await cleanup.fail(error)",
             "if response.kind == 'stream' and request.method != 'HEAD':",
-            "    return closing_with(response, cleanup, thread_call)",
+            "    return await closing_with(response, cleanup, thread_call)",
             "await cleanup.close(response)",
             "return response",
         ]

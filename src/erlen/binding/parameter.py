@@ -52,8 +52,8 @@ class Parameter(Struct, frozen=True, eq=False):
         return is_list(self.annotation)
 
 
-Resolver: TypeAlias = Callable[[Parameter], Dependency | None]
-"""Asked for a parameter that nothing else explains; what it returns provides the value."""
+Resolver: TypeAlias = "Callable[[Parameter, SignatureOptions], Dependency | tuple[str, str] | None]"
+"""Asked for a parameter that nothing else explains; what it returns provides the value, or says what is wrong and the fix."""
 
 
 class Providers:
@@ -63,18 +63,12 @@ class Providers:
         self.by_type: dict[Any, Dependency] = {}
         self.resolvers: list[Resolver] = []
 
-    def find(self, parameter: Parameter) -> Dependency | None:
-        """Return what provides a parameter of this annotation, or None."""
+    def find(self, parameter: Parameter, options: SignatureOptions) -> Dependency | tuple[str, str] | None:
+        """Return what provides a parameter of this annotation, None, or what is wrong with it and the fix."""
         plain = strip_annotated(parameter.annotation)
-        found = self.by_type.get(plain)
-        if found is None and (inner := optional_of(plain)) is not None:
-            found = self.by_type.get(inner)
-        if found is not None:
-            return found
-        for resolver in self.resolvers:
-            if (found := resolver(parameter)) is not None:
-                return found
-        return None
+        answers = (resolver(parameter, options) for resolver in self.resolvers)
+        found = self.by_type.get(plain) or self.by_type.get(optional_of(plain))
+        return found or next((answer for answer in answers if answer is not None), None)
 
     def copy(self) -> Providers:
         other = Providers()
@@ -176,9 +170,9 @@ def _parameter(name: str, annotation: Any, default: Any, positional: bool, optio
                 return made(kind)
     if name in path_names:
         return made("path")
-    dependency_found = options.providers.find(made("dependency"))
-    if dependency_found is not None:
-        return made("dependency", dependency=dependency_found)
+    found = options.providers.find(made("dependency"), options)
+    if found is not None:
+        return made("dependency", dependency=found) if isinstance(found, Dependency) else found
     if loaded("erlen.http.upload", "UploadFile") in (plain, item_of(plain)):
         return made("file")
     if _holds_models(plain):

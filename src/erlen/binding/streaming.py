@@ -36,7 +36,7 @@ async def start_stream(request: Request, items: Any, plan: ResultPlan) -> Stream
     return response
 
 
-def closing_with(response: StreamResponse, cleanup: Cleanup, thread_call: ThreadCall | None) -> StreamResponse:
+async def closing_with(response: StreamResponse, cleanup: Cleanup, thread_call: ThreadCall | None) -> StreamResponse:
     """Let a stream's end clean up what its handler depends on.
 
     Args:
@@ -44,6 +44,10 @@ def closing_with(response: StreamResponse, cleanup: Cleanup, thread_call: Thread
         cleanup: the handler's generators.
         thread_call: for an `async def` handler, whose generators belong to the loop: takes the items of a plain iterable in threads.
     """
+    try:
+        await cleanup.before_stream()
+    except BaseException as error:  # noqa: BLE001 - as below
+        raise await cleanup.fail(error)  # noqa: B904 - as below
     chunks: Any = response.chunks
     if isinstance(chunks, AsyncIterable):
         response.chunks = _AsyncStream(aiter(chunks), cleanup, response)

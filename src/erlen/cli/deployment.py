@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from erlen.app.door import Door, needs_loop
 from erlen.app.settings import Settings
 from erlen.app.site import Site
 from erlen.errors import Mistake
+
+if TYPE_CHECKING:
+    from erlen.static.collection import Collection
 
 __all__ = ["deployment_mistakes", "deployment_notes", "start_notes"]
 
@@ -30,14 +34,24 @@ def deployment_notes(site: Site) -> list[str]:
     return [f"with `erlen run --door wsgi`, or another WSGI server, {FORGED}"]
 
 
-def start_notes(settings: Settings, door: Door) -> Iterator[str]:
-    """Yield what whoever starts a server should know."""
+def start_notes(site: Site, door: Door) -> Iterator[str]:
+    """Yield what whoever starts a server should know.
+
+    Raises:
+        ConfigurationError: if there is a build of the static files that cannot be read.
+    """
+    settings = site.settings
     if settings.debug:
         yield "debug mode is on: visitors see the code and its data; unset DEBUG"
     elif not settings.secret_key:
         yield "no SECRET_KEY: sessions and flash messages fail until there is one; `erlen secret` makes it"
     if door == "wsgi" and _takes_forged_headers(settings):
         yield FORGED
+    static: Collection | None = site.extensions.get("static")
+    if static is not None and (changed := static.outdated(quick=True)):
+        from erlen.static.collection import listed
+
+        yield f"the static files have changed since they were built ({listed(changed)}): run `erlen static build`"
 
 
 def _takes_forged_headers(settings: Settings) -> bool:

@@ -13,6 +13,7 @@ __all__ = ["command", "is_open_to_others"]
 
 
 @click.command()
+@click.argument("application", required=False, metavar="[APP]")
 @click.option("--host", default="127.0.0.1", show_default=True, envvar="HOST", show_envvar=True, help="The address to listen on.")
 @click.option(
     "--port", "-p", default=8000, show_default=True, envvar="PORT", show_envvar=True, type=click.IntRange(1, 65535), help="The port."
@@ -20,9 +21,11 @@ __all__ = ["command", "is_open_to_others"]
 @click.option("--app", "named", metavar="APP", help="The application, as for `erlen --app`.")
 @click.option("--reload/--no-reload", "reload", default=True, show_default=True, help="Start again when code or settings change.")
 @click.option("--open", "in_browser", is_flag=True, help="Open the address in a browser.")
-@click.pass_obj
-def command(spec: str | None, host: str, port: int, named: str | None, reload: bool, in_browser: bool) -> None:
-    """Serve the application on this machine while you write it.
+@click.pass_context
+def command(
+    context: click.Context, application: str | None, host: str, port: int, named: str | None, reload: bool, in_browser: bool
+) -> None:
+    """Serve the application on this machine while you write it: APP, as for `erlen --app`, or the one that is found by itself.
 
     A change of code (.py), of .env or of settings*.toml starts the server again; a change of a template or a static file only makes
     browsers load the page again. Logs, databases and other files are not looked at. An application that does not load is shown in
@@ -34,21 +37,23 @@ def command(spec: str | None, host: str, port: int, named: str | None, reload: b
     Examples:
       erlen dev
       erlen dev --port 8080 --open
-      erlen dev --app shop/web.py
+      erlen dev shop/web.py
       HOST=0.0.0.0 erlen dev         for a phone in the same network
     """  # noqa: D301 - click keeps the lines after this mark
+    from erlen.cli.address import check_host, url_of
     from erlen.cli.port import listener_of
     from erlen.errors import ConfigurationError
     from erlen.server.address import check_listener
 
-    spec = named or spec
+    spec: str | None = application or named or context.obj
+    check_host(context, host)
     try:
         check_listener(host, port)
         listener = _listen(host, port)
     except ConfigurationError as error:
         owner = listener_of(port)
         raise click.ClickException(f"{error}\n  by  {owner}" if owner else str(error)) from None
-    address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+    address = url_of(host, port)
     if is_open_to_others(listener.getsockname()[0]):
         note = "whoever reaches this address sees the code in error pages: only in a network that you trust"
         click.secho(f"  note     {note}", fg="yellow", err=True)
@@ -57,7 +62,7 @@ def command(spec: str | None, host: str, port: int, named: str | None, reload: b
         if in_browser:
             import webbrowser
 
-            webbrowser.open(address)
+            webbrowser.open(url_of(host, port, here=True))
 
     if reload and sys.platform != "win32":
         from erlen.cli.supervisor import Supervisor

@@ -13,12 +13,16 @@ from collections.abc import Callable
 from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec import Struct
 
 from erlen.cli.load_error import describe_load_error, is_library
+from erlen.cli.worker import leave
+
+if TYPE_CHECKING:
+    from erlen.app.site import Site
 
 __all__ = ["DevServer", "News", "Orders", "main", "serve"]
 
@@ -54,6 +58,8 @@ class News(Struct, frozen=True, omit_defaults=True):
     door: str = ""
     debug: bool = False
     root: str = ""
+    hosts: list[str] = []
+    """The setting `allowed_hosts`."""
     folders: list[str] = []
     modules: list[str] = []
 
@@ -112,9 +118,10 @@ class DevServer:
         self.app, self.root = str(target), target.folder
         found = load_app(self.spec)
         if isinstance(found, App):
-            site, self.folders = found.site, asset_folders(found)
-            return site
+            self.folders = asset_folders(found.site, Path(found.file).absolute().parent)
+            return found.site
         if isinstance(found, Site):
+            self.folders = asset_folders(found, self.root)
             return found
         raise ConfigurationError(Mistake(f"{found!r} is no Erlen application.", where=str(target), fix="Name an `App` there."))
 
@@ -147,7 +154,8 @@ class DevServer:
         server = _granian(site, choice.door, self.listener)
         if not self.failed:
             door = f"{choice.door}: {choice.reason}"
-            self.tell(self._news("serving", door=door, debug=site.settings.debug, folders=self.folders))
+            hosts = list(site.settings.allowed_hosts)
+            self.tell(self._news("serving", door=door, debug=site.settings.debug, hosts=hosts, folders=self.folders))
         _configure_logging(Settings(debug=True) if self.failed else site.settings)
         serving = asyncio.create_task(server.serve())
         watching = asyncio.create_task(self._tell_of_modules())
@@ -179,8 +187,9 @@ class DevServer:
 
 
 def serve(listener: socket.socket, spec: str | None, tell: Callable[[News], object]) -> None:
-    """Serve without a supervisor, until SIGTERM or SIGINT."""
+    """Serve without a supervisor until SIGTERM or SIGINT, and end this process."""
     DevServer(listener, spec, tell).run()
+    leave()
 
 
 def imported_files() -> list[str]:
@@ -189,12 +198,16 @@ def imported_files() -> list[str]:
     return sorted(file for file in files if isinstance(file, str) and file.endswith(".py") and not is_library(file))
 
 
-def asset_folders(app: Any) -> list[str]:
-    """Return the folders of templates and static files that an application and its blueprints name."""
-    from erlen.app.flatten import included
+def asset_folders(site: Site, root: Path) -> list[str]:
+    """Return the folders of templates and static files that an application in the folder `root`, its blueprints and its plugins name."""
+    from erlen.static.plugin import Static
 
-    named = [(routes, name) for routes in included(app) for name in (routes.templates, routes.static) if isinstance(name, str | Path)]
-    return [str((Path(getattr(routes, "file", app.file)).parent / name).resolve()) for routes, name in named]
+    templates, static = site.extensions.get("templates"), site.extensions.get("static")
+    folders = [] if templates is None else [folder.path for folder in templates.folders.folders]
+    folders += [] if static is None else [source.root for source in static.sources]
+    # Those with a prefix of their own, such as a built frontend, are apart from the other static files.
+    folders += [root / plugin.folder for plugin in site.plugins.values() if isinstance(plugin, Static) and plugin.folder is not None]
+    return sorted({str(Path(folder).resolve()) for folder in folders})
 
 
 def _granian(site: Any, door: str, listener: socket.socket) -> Any:
@@ -298,6 +311,7 @@ def main() -> None:
             os.write(orders.news, msgspec.json.encode(news) + b"\n")
 
     DevServer(socket.socket(fileno=orders.listener), orders.spec, tell, orders.crash).run()
+    leave()
 
 
 if __name__ == "__main__":

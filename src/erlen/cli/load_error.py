@@ -15,28 +15,16 @@ __all__ = ["describe_load_error", "is_library"]
 
 
 def describe_load_error(error: BaseException, root: Path) -> str:
-    """Return what went wrong, where in the application's own files, and the line.
+    """Return what went wrong, where in the application's own files, the line, and the likely fixes.
 
     Args:
         error: what was raised when the application was imported, frozen or started.
         root: the folder that paths are shown from.
     """
-    if isinstance(error, ConfigurationError):
+    if isinstance(error, ConfigurationError):  # each of its mistakes has its fix
         return escape_lines(str(error))
-    if isinstance(error, SyntaxError) and error.filename:
-        return escape_lines(_syntax_error(error, root))
-    lines = []
-    own = [frame for frame in traceback.extract_tb(error.__traceback__) if not is_library(frame.filename)]
-    for frame in own:
-        where = f" in {frame.name}" if frame.name != "<module>" else ""
-        lines += [f"{_relative(frame.filename, root)}:{frame.lineno}{where}", f"    {frame.line}"]
-    if isinstance(error, SystemExit):
-        lines.append(f"SystemExit: the application ends its process while it loads (code {error.code!r})")
-    else:
-        lines += [line.rstrip("\n") for line in traceback.format_exception_only(error)]
-    if not own:
-        lines = ["".join(traceback.format_exception(error)).rstrip("\n")]
-    return escape_lines("\n".join(lines))
+    told = _syntax_error(error, root) if isinstance(error, SyntaxError) and error.filename else _other_error(error, root)
+    return escape_lines("\n\n".join([told, *_likely_fixes(error)]))
 
 
 def is_library(filename: str) -> bool:
@@ -55,6 +43,27 @@ def _syntax_error(error: SyntaxError, root: Path) -> str:
     width = (error.end_offset or 0) - (error.offset or 0) if same_line else 1
     where = f"{_relative(error.filename or '', root)}:{error.lineno}"
     return f"{where}\n    {shown.strip()}\n    {' ' * start}{'^' * max(1, width)}\n{type(error).__name__}: {error.msg}"
+
+
+def _other_error(error: BaseException, root: Path) -> str:
+    lines = []
+    own = [frame for frame in traceback.extract_tb(error.__traceback__) if not is_library(frame.filename)]
+    for frame in own:
+        where = f" in {frame.name}" if frame.name != "<module>" else ""
+        lines += [f"{_relative(frame.filename, root)}:{frame.lineno}{where}", f"    {frame.line}"]
+    if isinstance(error, SystemExit):
+        lines.append(f"SystemExit: the application ends its process while it loads (code {error.code!r})")
+    else:
+        lines += [line.rstrip("\n") for line in traceback.format_exception_only(error)]
+    if not own:
+        lines = ["".join(traceback.format_exception(error)).rstrip("\n")]
+    return "\n".join(lines)
+
+
+def _likely_fixes(error: BaseException) -> list[str]:
+    from erlen.debug.report import make_report  # reads no more of the program than a page in debug mode would
+
+    return [str(hint) for hint in make_report(error, 500, None).hints]
 
 
 def _relative(filename: str, root: Path) -> str:

@@ -30,6 +30,15 @@ GROUPS = {
         "completion": ("erlen.cli.completion", "Print what completes `erlen` commands in your shell."),
     },
 }
+# What people type who come from elsewhere.
+HABITS = {
+    **dict.fromkeys(("runserver", "serve", "server", "start", "debug"), "`erlen dev` serves while you write, `erlen run` in production."),
+    **dict.fromkeys(("startproject", "startapp", "create", "init"), "`erlen new NAME` makes an application."),
+    **dict.fromkeys(("collectstatic", "build"), "`erlen static build` builds the static files."),
+    **dict.fromkeys(("show_urls", "urls"), "`erlen routes` lists the routes."),
+    **dict.fromkeys(("config", "diffsettings"), "`erlen settings` shows the settings."),
+    "test": "Tests are run by `pytest`.",
+}
 COMMANDS = {name: command for group in GROUPS.values() for name, command in group.items()}
 
 
@@ -52,11 +61,15 @@ class Commands(click.Group):
             return super().resolve_command(ctx, args)
         except click.ClickException as error:
             # Where the application does not load, a name that is nearly one of ours was meant for that.
-            near = get_close_matches(args[0], self.list_commands(ctx), 1) if args else []
-            if not near:
+            word = args[0] if args else ""
+            near = get_close_matches(word, self.list_commands(ctx), 1)
+            hint = HABITS.get(word.lower()) or (f"Did you mean {near[0]!r}?" if near else "")
+            if word.partition(":")[0].endswith(".py"):
+                hint = f"Did you mean `erlen dev {word}`?"
+            if not hint:
                 raise
-            reason = error.message if isinstance(error, click.UsageError) else f"No such command {args[0]!r}."
-            raise click.UsageError(f"{reason} Did you mean {near[0]!r}?", ctx) from None
+            reason = error.message if isinstance(error, click.UsageError) else f"No such command {word!r}."
+            raise click.UsageError(f"{reason} {hint}", ctx) from None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         own = {name: command.get_short_help_str() for name, command in _own_commands(ctx, quiet=True).items() if name not in COMMANDS}

@@ -6,6 +6,7 @@ import keyword
 import re
 import sys
 from pathlib import Path
+from unicodedata import normalize
 
 import click
 
@@ -34,12 +35,22 @@ def command(folder: Path, bare: bool, project: bool) -> None:
     """  # noqa: D301 - click keeps the lines after this mark
     if bare and project:
         raise click.UsageError("--bare and --project are two ways to begin: choose one")
-    made = make(folder, "bare" if bare else "project" if project else "app")
+    try:
+        made = make(folder, "bare" if bare else "project" if project else "app")
+    except UnsuitableName as error:
+        # Nobody has typed that name here.
+        where = "the current folder gives the application its name, and " if not folder.name else ""
+        cure = "; or make it in a folder of its own: erlen new my-blog" if where else ""
+        raise click.ClickException(f"{where}{error.message}{cure}") from None
     click.echo(f"Made {folder}:")
     for path in made:
         click.echo(f"  {path}")
     steps = ["erlen dev"] if folder.resolve() == Path.cwd() else [f'cd "{folder}"' if " " in str(folder) else f"cd {folder}", "erlen dev"]
     click.echo("\nNext:\n" + "\n".join(f"  {click.style(step, bold=True)}" for step in steps))
+
+
+class UnsuitableName(click.ClickException):
+    """The name of an application that nothing can be called."""
 
 
 def make(folder: Path, kind: str) -> list[Path]:
@@ -87,15 +98,17 @@ def make(folder: Path, kind: str) -> list[Path]:
 
 def _check_name(name: str, package: str, kind: str) -> None:
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
-        raise click.ClickException(f"{name!r} is no name for an application: use letters, digits, - and _, such as my-blog")
+        plain = normalize("NFKD", name.replace("ß", "ss")).encode("ascii", "ignore").decode()
+        near = re.sub(r"[^A-Za-z0-9._-]+", "-", plain).strip("._-") or "my-blog"
+        raise UnsuitableName(f"{name!r} is no name for an application: use letters from a to z, digits, - and _, such as {near}")
     if kind != "project":
         return
-    if not package.isidentifier() or keyword.iskeyword(package):
-        raise click.ClickException(f"{package!r} cannot be the name of a Python package: begin with a letter, such as my_{package}")
+    if keyword.iskeyword(package):
+        raise UnsuitableName(f"{package!r} is a word of Python itself: choose another name, such as {package}_site")
+    if not package.isidentifier():
+        raise UnsuitableName(f"{package!r} cannot be the name of a Python package: begin with a letter, such as my_{package}")
     if package in sys.stdlib_module_names or package in ("erlen", "tests"):
-        raise click.ClickException(
-            f"a package {package!r} would hide the one that is there already: choose another, such as {package}_site"
-        )
+        raise UnsuitableName(f"a package {package!r} would hide the one that is there already: choose another, such as {package}_site")
 
 
 def _files(skeleton: Path, folder: Path) -> dict[Path, Path]:

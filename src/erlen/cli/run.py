@@ -13,11 +13,12 @@ from erlen.errors import ConfigurationError
 
 __all__ = ["command"]
 
-LOGGING = "erlen.observe.logging:configure_logging"
+PREPARE = "erlen.cli.worker:prepare"
 """What each worker calls once it has loaded the application."""
 
 
 @click.command()
+@click.argument("application", required=False, metavar="[APP]")
 @click.option(
     "--host", default="127.0.0.1", show_default=True, envvar="HOST", show_envvar=True, help="The address to listen on; 0.0.0.0 for all."
 )
@@ -37,9 +38,10 @@ LOGGING = "erlen.observe.logging:configure_logging"
 )
 @click.option("--tls-certificate", type=click.Path(exists=True, path_type=Path), help="Serve TLS with this certificate (PEM).")
 @click.option("--tls-key", type=click.Path(exists=True, path_type=Path), help="The certificate's key (PEM).")
-@click.pass_obj
+@click.pass_context
 def command(
-    spec: str | None,
+    context: click.Context,
+    application: str | None,
     host: str,
     port: int,
     uds: Path | None,
@@ -52,7 +54,7 @@ def command(
     tls_certificate: Path | None,
     tls_key: Path | None,
 ) -> None:
-    """Serve the application in production.
+    """Serve the application in production: APP, as for `erlen --app`, or the one that is found by itself.
 
     It ends on SIGTERM or Ctrl-C once the requests in flight are answered; SIGHUP replaces the workers one by one, with the code as it
     then is.
@@ -65,48 +67,55 @@ def command(
       erlen run
       erlen run --host 0.0.0.0 --port 80 --workers 4
       erlen run --unix /run/site.sock --access-log
-      erlen --app shop.web:site run
+      erlen run shop.web:site
     """  # noqa: D301 - click keeps the lines after this mark
     import os
 
+    from erlen.cli.address import check_host, network_place, url_of
     from erlen.cli.deployment import start_notes
     from erlen.observe.logging import configure_logging
     from erlen.server import granian, uvicorn
     from erlen.server.options import ServeOptions
 
+    if uds is None:
+        check_host(context, host)
     if threads is not None:
         os.environ["THREADS"] = str(threads)
+    spec: str | None = application or context.obj
     site = load_site(spec)
     try:
         choice = choose_door(site, "asgi" if engine == "uvicorn" and door is None else door)
         if engine == "uvicorn" and choice.door != "asgi":
             raise click.UsageError("uvicorn serves ASGI only: leave out --door, or choose --engine granian")
         scheme = "http" if tls_certificate is None else "https"
-        where = f"unix:{uds}" if uds is not None else f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
+        network = "" if uds is not None else network_place(host, port, site.settings.allowed_hosts, scheme)
         server = uvicorn if engine == "uvicorn" else granian
-        click.echo(f"Erlen serves {where}")
+        options = ServeOptions(
+            target=spec,
+            door=choice.door,
+            host=host,
+            port=port,
+            uds=uds,
+            workers=workers,
+            threads=site.settings.threads,
+            access_log=access_log,
+            kill_timeout=kill_timeout,
+            tls_certificate=tls_certificate,
+            tls_key=tls_key,
+            configure=PREPARE,
+        )
+        options.check()
+        notes = list(start_notes(site, choice.door))
+        click.echo(f"Erlen serves {f'unix:{uds}' if uds is not None else url_of(host, port, scheme)}")
+        if network:
+            click.echo(f"  network  {network}")
         click.echo(f"  door     {choice.door}: {choice.reason}")
         click.echo(
             f"  engine   {server.describe()}, {workers} {'worker' if workers == 1 else 'workers'}, {site.settings.threads} threads each"
         )
-        for note in start_notes(site.settings, choice.door):
+        for note in notes:
             click.secho(f"  note     {note}", fg="yellow", err=True)
         configure_logging(site.settings)
-        server.serve(
-            ServeOptions(
-                target=spec,
-                door=choice.door,
-                host=host,
-                port=port,
-                uds=uds,
-                workers=workers,
-                threads=site.settings.threads,
-                access_log=access_log,
-                kill_timeout=kill_timeout,
-                tls_certificate=tls_certificate,
-                tls_key=tls_key,
-                configure=LOGGING,
-            )
-        )
+        server.serve(options)
     except ConfigurationError as error:
         raise click.ClickException(str(error)) from None

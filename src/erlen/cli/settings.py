@@ -6,6 +6,7 @@ import json
 import os
 import re
 from pathlib import Path
+from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -29,7 +30,8 @@ def command(spec: str | None, names: tuple[str, ...], changed: bool, in_developm
     """Show every setting, its value and where that comes from; secrets are masked.
 
     The last of these wins: the code, settings.toml, settings.production.toml (or what ERLEN_ENV names), files in SECRETS_DIR, the file
-    that NAME_FILE names, the variable NAME.
+    that NAME_FILE names, the variable NAME. Variables that a shell or the system sets, such as USER, PATH and LANG, are not read: the
+    variable of a setting `user` is ERLEN_USER.
 
     \b
     erlen settings                   all of them
@@ -38,19 +40,28 @@ def command(spec: str | None, names: tuple[str, ...], changed: bool, in_developm
     erlen settings --dev             as they are in development
     """  # noqa: D301 - click reads the character
     from erlen.app.application import App
+    from erlen.app.sources import variable_of
     from erlen.cli.application import loading
+    from erlen.errors import ConfigurationError
     from erlen.server.target import load_app
 
     assumed: dict[str, str] = {}
     if in_development:
-        load_env_file(Path(".env"))
+        with loading():
+            load_env_file(Path(".env"))
         assumed = {"DEBUG": "erlen dev"} if "DEBUG" not in os.environ else {}
         os.environ.setdefault("DEBUG", "1")
     with loading():
         app = load_app(spec)
         if not isinstance(app, App):
             raise click.ClickException(f"{app!r} is no Erlen application")
-        settings, origins = app.read_settings()
+        try:
+            settings, origins = app.read_settings()
+        except ConfigurationError as error:
+            if not any(mistake.message.startswith("there is no setting") for mistake in error.mistakes):
+                raise
+            known = fill(f"The settings are {', '.join(app.settings.__struct_fields__)}.", 100)  # that message sends people here
+            raise click.ClickException(f"{error}\n\n{known}") from None
     given = names_from_file() | assumed
     rows = []
     for name in _chosen(settings, names):
@@ -58,7 +69,7 @@ def command(spec: str | None, names: tuple[str, ...], changed: bool, in_developm
         if origin == "the code":
             origin = "the code" if value != _default(settings, name) else "default"
         elif origin == "the environment":
-            origin = given.get(name.upper(), origin)
+            origin = given.get(variable_of(name), origin)
         if not (changed and origin == "default"):
             rows.append((name, masked(name, value), origin))
     if as_json:
@@ -69,8 +80,11 @@ def command(spec: str | None, names: tuple[str, ...], changed: bool, in_developm
         return
     width = max(len(name) for name, _, _ in rows)
     for name, value, origin in rows:
-        line = f"{name:<{width}}  {_text(value)}"
-        click.echo(line if origin == "default" else f"{line}  {click.style(f'({origin})', fg='cyan')}")
+        notes = [] if origin == "default" else [origin]
+        if variable_of(name) != name.upper():
+            notes.append(f"its variable is {variable_of(name)}")
+        shown = click.style(f"({'; '.join(notes)})", fg="cyan")
+        click.echo(f"{name:<{width}}  {_text(value)}" + (f"  {shown}" if notes else ""))
 
 
 def masked(name: str, value: Any) -> Any:

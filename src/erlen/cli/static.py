@@ -11,6 +11,7 @@ import click
 if TYPE_CHECKING:
     from erlen.static.build import Build
     from erlen.static.collection import Collection
+    from erlen.static.index import StaticFile
 
 __all__ = ["command"]
 
@@ -56,12 +57,17 @@ def find(spec: str | None, name: str) -> None:
 
     The first line is the file that is served, the others those that it stands before. Exits with 1 if there is none.
     """
+    from erlen.cli.application import loading
+
     collection = _collection(spec)
     paths = [path for source in collection.sources if (path := source.find(name)) is not None]
-    if not paths:
-        raise click.ClickException(collection.missing(name))
+    with loading():  # a manifest may be broken
+        if not paths and name in (files := _files(collection)):
+            paths = [files[name].path]
+        if not paths:
+            raise click.ClickException(collection.missing(name))
     for path in paths:
-        click.echo(os.path.relpath(path))
+        click.echo(_shown(path))
 
 
 @command.command(name="list")
@@ -69,8 +75,11 @@ def find(spec: str | None, name: str) -> None:
 @click.pass_obj
 def list_files(spec: str | None, *, as_json: bool) -> None:
     """List the static files: name, size, and where each is."""
-    files = sorted(_collection(spec).collect().items())
-    rows = [(name, os.path.getsize(file.path), os.path.relpath(file.path)) for name, file in files]
+    from erlen.cli.application import loading
+
+    with loading():
+        files = sorted(_files(_collection(spec)).items())
+    rows = [(name, os.path.getsize(file.path), _shown(file.path)) for name, file in files]
     if as_json:
         import json
 
@@ -90,23 +99,40 @@ def _collection(spec: str | None) -> Collection:
     return collection
 
 
+def _files(collection: Collection) -> dict[str, StaticFile]:
+    """Return the files by name: those of the folders, and those of the build where that is what there is of them."""
+    files = collection.collect()
+    if collection.has_folder:
+        return files
+    index = collection.index
+    return {name: found[0] for name in index.names() if (found := index.find(name)) is not None} | files
+
+
+def _shown(path: str) -> str:
+    """Return a path as seen from the current folder, or as it is where it is on another drive."""
+    try:
+        return os.path.relpath(path)
+    except ValueError:
+        return path
+
+
 def _report(done: Build, collection: Collection, *, dry_run: bool) -> None:
     maps = [missing for missing in done.missing if missing.is_map]
     others = [missing for missing in done.missing if not missing.is_map]
     if others:
         click.echo(f"{_count(len(others), 'reference')} to files that are not there:", err=True)
         for missing in others:
-            click.echo(f"  {os.path.relpath(missing.path)}:{missing.line}: {missing.url}", err=True)
+            click.echo(f"  {_shown(missing.path)}:{missing.line}: {missing.url}", err=True)
     if done.is_stopped:
         click.echo("Nothing is built. Correct them, or build in spite of them with --allow-missing.", err=True)
         return
     if maps:
-        files = ", ".join(sorted({os.path.relpath(missing.path) for missing in maps}))
+        files = ", ".join(sorted({_shown(missing.path) for missing in maps}))
         click.echo(f"{_count(len(maps), 'source map')} not there, which only debugging needs: {files}")
-    folders = ", ".join(os.path.relpath(source.root) for source in collection.sources if os.path.isdir(source.root)) or "no folder"
+    folders = ", ".join(_shown(source.root) for source in collection.sources if os.path.isdir(source.root)) or "no folder"
     count = len(done.manifest.files)
     verb = "Would build" if dry_run else "Built"
-    click.echo(f"{verb} {_count(count, 'file')} ({_size(done.size)}) of {folders} in {os.path.relpath(done.output)}: {done.written} new.")
+    click.echo(f"{verb} {_count(count, 'file')} ({_size(done.size)}) of {folders} in {_shown(done.output)}: {done.written} new.")
     codings = sorted({coding for one in done.manifest.files.values() for coding in one.encodings})
     if codings:
         more = "" if len(codings) > 1 else '; smaller with `pip install "erlen[compression]"`'

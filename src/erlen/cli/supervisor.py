@@ -20,6 +20,7 @@ from typing import Any
 import click
 import msgspec
 
+from erlen.cli.address import network_place
 from erlen.cli.dev_server import ENDING, ORDERS, News, Orders
 from erlen.cli.watch import Change, Project, Watcher, has_watchfiles
 from erlen.observe.escape import escape
@@ -167,7 +168,9 @@ class Supervisor:
 
     def _introduce(self, news: News) -> None:
         means = "watchfiles" if has_watchfiles() else "looking twice a second; `pip install watchfiles` notices sooner"
-        lines = [("app", f"{news.app} in {news.root}" if news.app else "")]
+        host, port = self.listener.getsockname()[:2]
+        lines = [("network", network_place(host, port, news.hosts))]
+        lines += [("app", f"{news.app} in {news.root}" if news.app else "")]
         lines += [("door", news.door), ("debug", "on" if news.debug else "off")] if news.state == "serving" else []
         lines += [("watches", f"{self.watcher.count} files by {means}")]
         click.echo(f"Erlen serves {click.style(self.address, bold=True)} for development; Ctrl-C ends it", err=True)

@@ -5,15 +5,18 @@ from __future__ import annotations
 import builtins
 import re
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from difflib import get_close_matches
-from types import ModuleType
+from types import FunctionType, MethodType, ModuleType
 from typing import TypeAlias
 
 from msgspec import Struct
 
+from erlen.app.application import App
 from erlen.debug.frames import Frame
+from erlen.debug.habits import Habit, habit_of, method_habit, option_habit
 from erlen.debug.installing import install_command, module_beside
+from erlen.debug.returned import is_encoding_result, unfit_part
 from erlen.errors import ConfigurationError, ErlenError, Forbidden, HTTPError, MethodNotAllowed
 from erlen.http.request import Request
 
@@ -26,6 +29,9 @@ class Hint(Struct, frozen=True):
     title: str
     text: str
     code: str = ""
+
+    def __str__(self) -> str:
+        return "\n".join([f"Likely fix: {self.title}", f"  {self.text}", *(f"    {line}" for line in self.code.splitlines())])
 
 
 Finder: TypeAlias = Callable[[BaseException, Sequence[Frame], "Request | None"], "Hint | None"]
@@ -55,19 +61,26 @@ def hints_for(chain: Iterable[tuple[BaseException, Sequence[Frame]]], request: R
 
 def forgotten_await(error: BaseException, frames: Sequence[Frame], request: Request | None) -> Hint | None:
     """A coroutine was used, or returned, in place of its result."""
-    text = str(error)
-    kind = _COROUTINE(text)
-    returned = _RETURNED(text) if isinstance(error, ErlenError) else None
-    if kind is None and (returned is None or returned[2] not in ("coroutine", "async_generator_asend")):
+    if not isinstance(error, (TypeError, AttributeError, ErlenError)) or _is_told_already(error, frames):
         return None
-    if not isinstance(error, (TypeError, AttributeError, ErlenError)):
+    why = "calling an `async def` function only makes a coroutine, `await` runs it and gives its result."
+    found = unfit_part(frames)
+    if found is not None and isinstance(found[1], Awaitable):
+        path, part = found
+        name = getattr(part, "__name__", "")
+        call = f"{name}(…)" if name.isidentifier() else "…"
+        what = f"a coroutine of `{name}`" if name.isidentifier() else "something that is to be awaited"
+        where = f"{_returner(error)} has {what} at `{path}`" if path else f"{_returner(error)} is {what}"
+        return Hint("An `await` is missing", f"{where}: {why}", f"await {call}" if path else f"return await {call}")
+    if _COROUTINE(str(error)) is None:
         return None
-    if returned is not None:
-        where = f"{returned[1]} returned a coroutine: calling an `async def` function only makes one, `await` runs it."
-        return Hint("An `await` is missing", where, "return await …")
     code = _marked(frames)
-    fix = "Calling an `async def` function only makes a coroutine; `await` runs it and gives its result."
-    return Hint("An `await` is missing", f"{fix} The handler must be `async def` too.", f"await {code}" if _CALL(code) else "")
+    reading = _READING(code)
+    habit = method_habit(reading[2]) if reading is not None and _is_request(reading[1], frames) else None
+    if habit is not None:
+        return Hint("An `await` is missing", *habit)
+    text = f"{why[0].upper()}{why[1:]} The handler must be `async def` too."
+    return Hint("An `await` is missing", text, f"await {code}" if _CALL(code) else "")
 
 
 def forgotten_return(error: BaseException, frames: Sequence[Frame], request: Request | None) -> Hint | None:
@@ -102,20 +115,60 @@ def two_colours(error: BaseException, frames: Sequence[Frame], request: Request 
 
 
 def no_response(error: BaseException, frames: Sequence[Frame], request: Request | None) -> Hint | None:
-    """A value that cannot become JSON."""
-    text = str(error)
-    found = _RETURNED(text) if isinstance(error, ErlenError) else None
-    kind = found[2] if found else None
-    if kind is None and isinstance(error, TypeError):
-        other = _NO_JSON(text)
-        kind = other[1] if other else None
-    if kind is None or kind in ("coroutine", "NoneType"):
+    """A value with a part that cannot become JSON."""
+    if not isinstance(error, (TypeError, ErlenError)) or _is_told_already(error, frames):
         return None
-    name = kind.rpartition(".")[2]
-    text = f"JSON has no {name}. Return a dict, a dataclass or a Struct made of it, or say once how it becomes one."
-    return Hint(
-        f"{name} cannot become JSON", text, f"@app.encoder({name})\ndef encode(value: {name}) -> dict[str, object]:\n    return {{…}}"
-    )
+    found = unfit_part(frames)
+    if found is None:
+        other = _NO_JSON(str(error))
+        return None if other is None or other[1] == "coroutine" else _encoder_for(other[1].rpartition(".")[2], "")
+    path, part = found
+    if part is None or isinstance(part, Awaitable):
+        return None
+    promised = _UNFIT(str(error))
+    if promised is not None:
+        text = f"{_returner(error)} is `{promised[1]}` where the annotation has `{promised[2]}`: {promised[3]}"
+        return Hint("Not what the annotation says", f"{text} Return what it says, or correct it.")
+    return _part_without_json(part, path, f"{_returner(error)} has one at `{path}`. " if path else "", str(error))
+
+
+def _part_without_json(part: object, path: str, where: str, message: str) -> Hint:
+    name = type(part).__qualname__.rpartition(".")[2]
+    title = f"{name} cannot become JSON"
+    if getattr(type(part), "__secret__", False) is True:
+        return Hint(title, f"{where}It is secret: leave it out of the answer.")
+    if type(part).__module__ == "builtins" and not isinstance(part, Iterator | BaseException | type):
+        odd = next((key for key in part if not isinstance(key, str | int | float | None)), None) if isinstance(part, dict) else None
+        if odd is not None:
+            return Hint(title, f"{where}The names in JSON are texts, and a key here is a {type(odd).__name__}: make a text of it.")
+        reason = _REASON(message)  # such as a value that holds itself
+        return Hint(title, f"{where}{reason[1][0].upper()}{reason[1][1:]}." if reason else f"{where}{message}")
+    if isinstance(part, BaseException):
+        return Hint(title, f"{where}An exception is raised, not returned.", f"raise {name}(…)")
+    if isinstance(part, AsyncIterator):
+        return Hint(title, f"{where}Make a list of it; or return it by itself, and it is streamed.", "[item async for item in …]")
+    if isinstance(part, Iterator):
+        return Hint(title, f"{where}Make a list of it; or return it by itself, and it is streamed.", "list(…)")
+    if not path:
+        return _encoder_for(name, where)
+    text = f"JSON has no {name}. {where}Put a dict, a dataclass or a Struct made of it in its place, or say in its class what it becomes."
+    return Hint(title, text, f"class {name}:\n    def __json__(self) -> dict[str, object]:\n        return {{…}}")
+
+
+def _encoder_for(name: str, where: str) -> Hint:
+    text = f"JSON has no {name}. {where}Return a dict, a dataclass or a Struct made of it, or say once how it becomes one."
+    code = f"@app.encoder({name})\ndef encode(value: {name}) -> dict[str, object]:\n    return {{…}}"
+    return Hint(f"{name} cannot become JSON", text, code)
+
+
+def _returner(error: BaseException) -> str:
+    found = _RETURNED(str(error))
+    return f"What {found[1].rpartition('<locals>.')[2]} returned" if found else "What was returned"
+
+
+def _is_told_already(error: BaseException, frames: Sequence[Frame]) -> bool:
+    """Whether this is the cause of an error that names the handler, and has the same to say."""
+    return isinstance(error, TypeError) and is_encoding_result(frames)
 
 
 # -- templates ----------------------------------------------------------------------------------------------------------------
@@ -258,8 +311,11 @@ def misspelt_name(error: BaseException, frames: Sequence[Frame], request: Reques
     if name in sys.stdlib_module_names:
         return Hint("An import is missing", f"{name!r} is a module of Python's.", f"import {name}")
     frame = frames[-1].frame if frames else None
-    known = [*dir(builtins)] if frame is None else [*frame.f_locals, *frame.f_globals, *dir(builtins)]
-    near = get_close_matches(name, known, n=3, cutoff=0.6)
+    own = [] if frame is None else [*frame.f_locals, *frame.f_globals]
+    habit = habit_of(erlen, name)
+    if habit is not None and not _near(name, own):
+        return _of_habit(name, habit)
+    near = _near(name, [*own, *dir(builtins)])
     return Hint("A name that is not there", f"Did you mean {_either(near)}?") if near else None
 
 
@@ -275,8 +331,38 @@ def misspelt_attribute(error: BaseException, frames: Sequence[Frame], request: R
         what = code.rpartition(f".{error.name}")[0] if f".{error.name}" in code else ""
         text = f"{f'`{what}`' if what else 'What stands before the dot'} is None here. Find out why, or say what happens then."
         return Hint("None has no attributes", text, f"if {what} is None:\n    abort(404)" if what.isidentifier() else "")
-    near = get_close_matches(error.name, dir(error.obj), n=3, cutoff=0.6)
+    habit = habit_of(error.obj, error.name)
+    if habit is not None:
+        return _of_habit(error.name, habit)
+    if isinstance(error.obj, FunctionType | MethodType):  # the one of a method says that it is a function
+        name = error.obj.__name__
+        return _method_of_request(name) if getattr(error.obj, "__func__", error.obj) is vars(Request).get(name) else None
+    near = _near(error.name, [one for one in dir(error.obj) if error.name.startswith("_") or not one.startswith("_")])
     return Hint("An attribute that is not there", f"Did you mean {_either(near)}?") if near else None
+
+
+def method_as_value(error: BaseException, frames: Sequence[Frame], request: Request | None) -> Hint | None:
+    """A method of the request that was not called: `request.form["name"]`."""
+    found = _METHOD_USED(_marked(frames)) if isinstance(error, TypeError) and "'method' object" in str(error) else None
+    return _method_of_request(found[2]) if found is not None and _is_request(found[1], frames) else None
+
+
+def unknown_option(error: BaseException, frames: Sequence[Frame], request: Request | None) -> Hint | None:
+    """An option that a route, a blueprint or a response has under another name."""
+    found = _OPTION(str(error)) if isinstance(error, TypeError) else None
+    habit = None if found is None else option_habit(found[1] or found[2])
+    return None if found is None or habit is None else _of_habit(found[1] or found[2], habit)
+
+
+def name_as_settings(error: BaseException, frames: Sequence[Frame], request: Request | None) -> Hint | None:
+    """`App(__name__)`, as Flask has it."""
+    apps = (None if frame.frame is None else frame.frame.f_locals.get("self") for frame in frames)
+    given: object = next((app.settings for app in apps if isinstance(app, App)), None)
+    if not isinstance(error, TypeError) or not isinstance(given, str):
+        return None
+    return Hint(
+        "An application has no name", f"`App` takes settings, and was given {given!r}. It finds out by itself where it is.", "app = App()"
+    )
 
 
 # -- imports ------------------------------------------------------------------------------------------------------------------
@@ -311,7 +397,10 @@ def missing_member(error: BaseException, frames: Sequence[Frame], request: Reque
     module = None if found is None or not error.name else sys.modules.get(error.name)
     if found is None or module is None:
         return None
-    near = get_close_matches(found[1], dir(module), n=3, cutoff=0.6)
+    habit = habit_of(module, found[1])
+    if habit is not None:
+        return _of_habit(found[1], habit)
+    near = _near(found[1], dir(module))
     return Hint("A name that the module does not have", f"Did you mean {_either(near)}?") if near else None
 
 
@@ -343,7 +432,7 @@ def wrong_encoding(error: BaseException, frames: Sequence[Frame], request: Reque
 
 def endless_recursion(error: BaseException, frames: Sequence[Frame], request: Request | None) -> Hint | None:
     """Functions that call each other without end."""
-    if not isinstance(error, RecursionError):
+    if not isinstance(error, RecursionError) or is_encoding_result(frames):  # of such a result another hint tells more
         return None
     cycle = list(dict.fromkeys(frame.function for frame in frames[-12:] if frame.function))
     text = f"{_either(cycle[:4], 'and')} called {'each other' if len(cycle) > 1 else 'itself'} without end: nothing stopped the calls."
@@ -365,6 +454,9 @@ HINTS: tuple[Finder, ...] = (
     missing_key,
     misspelt_name,
     misspelt_attribute,
+    method_as_value,
+    unknown_option,
+    name_as_settings,
     circular_import,
     missing_module,
     missing_member,
@@ -388,9 +480,28 @@ def _either(names: Iterable[str], word: str = "or") -> str:
     return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} {word} {shown[-1]}" if shown else ""
 
 
+def _near(name: str, known: Iterable[str]) -> list[str]:
+    """Return up to three names that are near, each once however often it is known."""
+    return get_close_matches(name, {*known}, n=3, cutoff=0.6)
+
+
 def _did_you_mean(name: str, known: Iterable[str]) -> str:
-    near = get_close_matches(name, list(known), n=3, cutoff=0.6)
+    near = _near(name, known)
     return f" Did you mean {_either(near)}?" if near else ""
+
+
+def _of_habit(name: str, habit: Habit) -> Hint:
+    return Hint(f"{name!r} is written otherwise in Erlen", *habit)
+
+
+def _is_request(name: str, frames: Sequence[Frame]) -> bool:
+    own = _innermost_own(frames)
+    return own is not None and own.frame is not None and isinstance(own.frame.f_locals.get(name), Request)
+
+
+def _method_of_request(name: str) -> Hint | None:
+    habit = method_habit(name)
+    return None if habit is None else Hint(f"`request.{name}` is a method", *habit)
 
 
 def _circular(error: BaseException) -> Hint:
@@ -432,6 +543,13 @@ _COROUTINE = re.compile(
 _QUOTED = re.compile(r"'\w{1,200}'").search
 _CALL = re.compile(r"[\w.]+\(.*\)", re.DOTALL).fullmatch
 _RETURNED = re.compile(r"(.{1,300}?) returned ([\w.<>]{1,200}), which cannot become a response").match
+_UNFIT = re.compile(r".{0,500}?a returned (.{1,200}?) does not fit (.{1,300}?): (.{1,2000}?) - return what", re.DOTALL).match
+_REASON = re.compile(r".{0,500}?cannot make JSON of [^:]{1,300}: (.{1,300}?)(?:\): return a dict, list, model|\Z)", re.DOTALL).match
+_READING = re.compile(r"(\w+)\.(json|form|body)\(\)").match
+_METHOD_USED = re.compile(r"(\w+)\.(json|form|body)\s?\[").match
+_OPTION = re.compile(
+    r"a route has no option (\w{1,100})|(?:Blueprint|\w{0,50}Response)\.__init__\(\) got an unexpected keyword argument '(\w{1,100})'"
+).match
 _NOTHING_RETURNED = re.compile(r"(.{1,300}?) returned None: is a `return` missing").match
 _NO_JSON = re.compile(r"(?:Object of type|Encoding objects of type) ([\w.]{1,200}) is (?:not JSON serializable|unsupported)").match
 _UNDEFINED = re.compile(r"'([^']{1,200})' is undefined").match

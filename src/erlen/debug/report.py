@@ -85,6 +85,8 @@ class Report(Struct, eq=False):
     request_line: str
     hints: Sequence[Hint]
     raised: Sequence[Raised]
+    template: Frame | None
+    """The line of a template that went wrong: it stands before all else, as the way there goes through what renders."""
     sections: Sequence[Section]
     mistakes: Sequence[tuple[Mistake, Sequence[SourceLine]]] = ()
     """What is wrong with the application, each with the source it is in."""
@@ -137,6 +139,7 @@ def make_report(error: BaseException, status: int, request: Request | None, *, s
         request_line="" if request is None else masker.text(f"{request.method} {_target(request)}"),
         hints=[Hint(masker.text(hint.title), masker.text(hint.text), masker.text(hint.code)) for hint in hints],
         raised=[raised for _, raised in chain],
+        template=_template_of(first),
         sections=sections,
         mistakes=wrong,
         faults=[(".".join(map(str, fault.location)), fault.message) for fault in faults],
@@ -182,9 +185,8 @@ def _chain(error: BaseException, masker: Masker) -> Iterator[tuple[BaseException
         if id(one) in seen:
             continue
         seen.add(id(one))
-        notes = [masker.line(str(note)) for note in getattr(one, "__notes__", ())]
         frames = [] if isinstance(one, ConfigurationError) else frames_of(one, masker)
-        yield one, Raised(_kind(one), _message_of(one, masker), notes, frames, relation, depth)
+        yield one, Raised(_kind(one), _message_of(one, masker), _notes(one, frames, masker), frames, relation, depth)
         more: list[tuple[BaseException, str, int]] = []
         if isinstance(one, BaseExceptionGroup):
             count = len(one.exceptions)
@@ -194,6 +196,18 @@ def _chain(error: BaseException, masker: Masker) -> Iterator[tuple[BaseException
         elif one.__context__ is not None and not one.__suppress_context__:
             more.append((one.__context__, "raised while this was being handled", depth))
         waiting[:0] = more
+
+
+def _template_of(raised: Raised) -> Frame | None:
+    """Return the line of a template where it is the innermost of the user's own; not where what it calls fails."""
+    last = next((frame for frame in reversed(raised.frames) if frame.own or frame.template), None)
+    return last if last is not None and last.template else None
+
+
+def _notes(error: BaseException, frames: Sequence[Frame], masker: Masker) -> list[str]:
+    """Return the notes of an exception, without the one that names the line of a template, which is shown with its source."""
+    shown = tuple(f"{frame.file}:{frame.line}: " for frame in frames if frame.template)
+    return [masker.line(str(note)) for note in getattr(error, "__notes__", ()) if not str(note).startswith(shown)]
 
 
 def _kind(error: BaseException) -> str:
@@ -299,6 +313,8 @@ def _panels(error: BaseException, request: Request | None, site: Site | None, ma
 
 def _source_of(mistake: Mistake) -> Sequence[SourceLine]:
     file, _, line = mistake.where.rpartition(":")
+    if os.path.basename(file).startswith(".env"):  # the lines around may hold secrets that no name gives away
+        return ()
     return source_around(os.path.abspath(file), int(line)) if file and line.isdigit() else ()
 
 
@@ -326,10 +342,11 @@ def _lines(report: Report) -> Iterator[str]:
     yield f"{report.heading}: {report.message}" if report.message else report.heading
     if report.request_line:
         yield report.request_line
+    if report.template is not None:
+        yield f'\nIn the template "{report.template.file}", line {report.template.line}'
+        yield f"    {report.template.code}"
     for hint in report.hints:
-        yield f"\nLikely fix: {hint.title}"
-        yield f"  {hint.text}"
-        yield from (f"    {line}" for line in hint.code.splitlines())
+        yield f"\n{hint}"
     for raised in report.raised:
         if raised.relation:
             yield f"\n{raised.relation.capitalize()}: {raised.kind}: {raised.message}"

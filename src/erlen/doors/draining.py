@@ -42,10 +42,10 @@ class Draining:
                 self._callbacks.pop()()
             except (KeyError, RuntimeError):  # another thread was faster; its event loop was closed meanwhile
                 continue
-        while self._replaced and threading.current_thread() is threading.main_thread():
-            number, ours, theirs = self._replaced.pop()
-            if signal.getsignal(number) is ours:
-                signal.signal(number, theirs)
+        if threading.current_thread() is threading.main_thread():
+            for number, ours, theirs in self._replaced:  # nothing is taken out: a second signal may come in the middle of this
+                if signal.getsignal(number) is ours:
+                    signal.signal(number, theirs)
 
     def on_start(self, callback: Callable[[], object]) -> Callable[[], None]:
         """Call something when the worker begins to stop, in whatever thread tells of it, or now if it does already.

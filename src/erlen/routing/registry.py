@@ -134,9 +134,7 @@ def suggestion(name: str, known: Iterable[str]) -> str:
     from difflib import get_close_matches
 
     nearest = [repr(match) for match in get_close_matches(name, list(known), n=3, cutoff=0.5)]
-    if not nearest:
-        return ""
-    return f" Did you mean {', '.join(nearest[:-1])}{' or ' if nearest[1:] else ''}{nearest[-1]}?"
+    return f" Did you mean {', '.join(nearest[:-1])}{' or ' if nearest[1:] else ''}{nearest[-1]}?" if nearest else ""
 
 
 def _bare(annotation: object) -> tuple[Any, list[object]]:

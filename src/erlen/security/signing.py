@@ -63,9 +63,9 @@ class Signer:
         for position, key in enumerate(() if debug or mistakes else self._keys):
             name = f"Former secret key number {position}" if position else "SECRET_KEY"
             if len(key) < _KEY_LENGTH:
-                mistakes.append(Mistake(f"{name} has {len(key)} characters; {_KEY_LENGTH} are needed to withstand guessing.", fix=_FIX))
+                mistakes.append(Mistake(f"{name} is {len(key)} long; {_KEY_LENGTH} characters are needed to withstand guessing.", fix=_FIX))
             elif len(set(key)) < _KEY_VARIETY:
-                mistakes.append(Mistake(f"{name} repeats {len(set(key))} characters, which is not random.", fix=_FIX))
+                mistakes.append(Mistake(f"{name} repeats a few characters, which is not random.", fix=_FIX))
         raise_all(mistakes)
 
     def dumps(self, value: object, purpose: str, *, compress: bool = False, encrypt: bool = False) -> str:

@@ -11,11 +11,11 @@ from erlen.http.file import FileResponse
 from erlen.http.media import guess_media_type
 from erlen.http.request import Request, active_request
 from erlen.static.index import BuiltIndex, Found, Index, LiveIndex, StartIndex, StaticFile
-from erlen.static.manifest import read_manifest
+from erlen.static.manifest import MANIFEST, read_manifest
 from erlen.static.naming import digest_of
 from erlen.static.source import Source
 
-__all__ = ["Collection"]
+__all__ = ["Collection", "listed"]
 
 
 class Collection:
@@ -81,24 +81,38 @@ class Collection:
         """Return the files of all folders, by name, for a build."""
         return StartIndex(self.sources).files
 
-    def mistakes(self) -> list[Mistake]:
-        """Return what is wrong with the build, for `erlen check`; nothing where there is none, or where it is all there is."""
-        try:
-            manifest = read_manifest(self.output)
-        except ConfigurationError as error:
-            return list(error.mistakes)
+    @property
+    def has_folder(self) -> bool:
+        """Whether the application's own files are there; an image may have the build alone, beside blueprints of installed packages."""
+        return any(not source.base and os.path.isdir(source.root) for source in self.sources)
+
+    def outdated(self, *, quick: bool = False) -> list[str]:
+        """Return the names of files that are not what was built; none where there is no build, or no folder to compare it with.
+
+        Args:
+            quick: for a server that starts: read only files that were touched since the build, and no large ones.
+
+        Raises:
+            ConfigurationError: if the manifest of the build cannot be read.
+        """
+        manifest = read_manifest(self.output) if self.output else None
         if manifest is None or self.debug:
             return []
+        since = _touched(os.path.join(self.output, MANIFEST)) if quick else 0
         built = {name: one.source for name, one in manifest.files.items()}
-        found = {name: digest_of(file.path) for name, file in self.collect().items()}
-        # In an image that has the build alone, there is no folder to compare it with.
-        is_whole = any(not source.base and os.path.isdir(source.root) for source in self.sources)
-        names = {*built, *found} if is_whole else found
-        changed = sorted(name for name in names if built.get(name) != found.get(name))
+        found = {name: _digest(file.path, since, built.get(name, "")) for name, file in self.collect().items()}
+        names = {*built, *found} if self.has_folder else found
+        return sorted(name for name in names if built.get(name) != found.get(name))
+
+    def mistakes(self) -> list[Mistake]:
+        """Return what is wrong with the build, for `erlen check`."""
+        try:
+            changed = self.outdated()
+        except ConfigurationError as error:
+            return list(error.mistakes)
         if not changed:
             return []
-        shown = ", ".join(changed[:5]) + (f" and {len(changed) - 5} more" if len(changed) > 5 else "")
-        return [Mistake(f"the build of the static files is not up to date: {shown}", self.output, "run `erlen static build`")]
+        return [Mistake(f"the build of the static files is not up to date: {listed(changed)}", self.output, "run `erlen static build`")]
 
     # -- answers ------------------------------------------------------------------------------------------------------------
 
@@ -192,5 +206,27 @@ class Collection:
         return f"there is no static file {name!r} in {searched}{hint}"
 
 
+def listed(names: Sequence[str]) -> str:
+    """Return names for a message, with a count of those after the first five."""
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+
+
+def _digest(path: str, since: int, built: str) -> str:
+    """Return the hash of a file, or the one that it was built from, where it was not touched since or is too large to read."""
+    try:
+        if built and since and (_touched(path) < since or os.path.getsize(path) > _LARGE):
+            return built
+        return digest_of(path)
+    except OSError:  # It is just gone, or closed to us: not as it was built in any case.
+        return ""
+
+
+def _touched(path: str) -> int:
+    """Return when a file was written or put in its place: copying keeps the time of the content, but not the other."""
+    status = os.stat(path)
+    return max(status.st_mtime_ns, status.st_ctime_ns)
+
+
 _FOR_EVER = "public, max-age=31536000, immutable"
 _REPORTED = 100
+_LARGE = 4 * 1024 * 1024

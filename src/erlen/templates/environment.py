@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from functools import cached_property
 from pathlib import Path
 from types import BuiltinFunctionType, FunctionType, MethodType
-from typing import Any, cast
+from typing import Any, NoReturn, cast
 
 import msgspec
 from jinja2 import BaseLoader, Environment, Template, TemplateError, TemplateNotFound, Undefined, UndefinedError
@@ -23,6 +23,7 @@ from erlen.templates.filters import FILTERS, GLOBALS, TESTS
 from erlen.templates.folders import TemplateFolders
 from erlen.templates.generator import LiveCodeGenerator
 from erlen.templates.mistakes import MissingTemplate, NamedUndefined
+from erlen.templates.place import line_note, names_line
 from erlen.templates.request_values import CurrentRequest, LateText
 
 __all__ = ["PageContext", "PageTemplate", "TemplateEnvironment", "escapes"]
@@ -168,6 +169,20 @@ class TemplateEnvironment(Environment):
         names = ("gettext", "ngettext", "pgettext", "npgettext")
         gettext, ngettext, pgettext, npgettext = (getattr(translations, name) for name in names)
         install(gettext, ngettext, newstyle=True, pgettext=pgettext, npgettext=npgettext)
+
+    def handle_exception(self, source: str | None = None) -> NoReturn:
+        """Raise the exception that is being handled, with the template's own lines in its traceback, and the innermost as a note.
+
+        The traceback goes through the handler and what renders; the line to look at stands by itself at its end, where it is seen
+        first, unless the message names it there.
+        """
+        try:
+            super().handle_exception(source)
+        except Exception as error:
+            note = line_note(error.__traceback__)
+            if note and note not in getattr(error, "__notes__", ()) and not names_line(error):
+                error.add_note(note)
+            raise
 
     @internalcode
     def get_item(self, owner: Any, name: str) -> Any:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import pytest
 
 if TYPE_CHECKING:
     from erlen.app.application import App
+    from erlen.db.database import Database
+    from erlen.db.session import AsyncSession, Session
     from erlen.testing.async_client import AsyncClient
     from erlen.testing.client import Client
     from erlen.testing.factory import RequestFactory
 
-__all__ = ["app", "async_client", "client", "request_factory"]
+__all__ = ["app", "async_client", "async_db", "client", "database", "db", "request_factory"]
 
 
 @pytest.fixture(scope="session")
@@ -37,8 +40,57 @@ def app(pytestconfig: pytest.Config) -> App:
     return found
 
 
+@pytest.fixture(scope="session")
+def _test_databases() -> Iterator[tuple[ExitStack, dict[int, Database]]]:
+    with ExitStack() as stack:
+        yield stack, {}
+
+
 @pytest.fixture
-def client(app: App) -> Iterator[Client]:
+def database(app: App, _test_databases: tuple[ExitStack, dict[int, Database]]) -> Iterator[Database | None]:
+    """The application's database, on a test database whose changes are undone after each test; None without one.
+
+    Every test that has a `client` has it too: no test reaches the database of the settings.
+    """
+    found: Database | None = next((plugin for plugin, _ in app.plugins if plugin.name == "db"), None)  # type: ignore[assignment]
+    if found is None:
+        yield None
+        return
+    from erlen.db.testing import rolled_back, test_databases
+
+    stack, ready = _test_databases
+    if id(found) not in ready:
+        stack.enter_context(test_databases(found))
+        ready[id(found)] = found
+    with rolled_back(found):
+        yield found
+
+
+@pytest.fixture
+def db(database: Database | None) -> Iterator[Session]:
+    """A session on the test's database, which the application's own sessions see too; committed or not, it is undone."""
+    from erlen.db.session import Session
+
+    with Session(_required(database)) as session:
+        yield session
+
+
+@pytest.fixture
+def async_db(database: Database | None) -> AsyncSession:
+    """The same for `async def` tests."""
+    from erlen.db.session import AsyncSession
+
+    return AsyncSession(_required(database))
+
+
+def _required(database: Database | None) -> Database:
+    if database is None:
+        raise pytest.UsageError("the fixture `db` found no database: let the application use one, `app.use(Database(…))`")
+    return database
+
+
+@pytest.fixture
+def client(app: App, database: Database | None) -> Iterator[Client]:
     """A client of the application, which starts before the test and stops after it."""
     from erlen.testing.client import Client
 
@@ -47,7 +99,7 @@ def client(app: App) -> Iterator[Client]:
 
 
 @pytest.fixture
-def async_client(app: App) -> Iterator[AsyncClient]:
+def async_client(app: App, database: Database | None) -> Iterator[AsyncClient]:
     """A client for `async def` tests; the application starts at its first request, or with `async with async_client:`."""
     from erlen.testing.async_client import AsyncClient
 

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import signal
 import sys
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Any, TypeAlias
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pytest
 from jinja2 import Environment
 
 from erlen.templates.filters import FILTERS, GLOBALS, TESTS
 
+if TYPE_CHECKING:
+    from tests.conftest import AssertLinear
+
 Show: TypeAlias = Callable[..., str]
-AssertLinear: TypeAlias = Callable[..., None]
+AssertGrowth: TypeAlias = Callable[..., None]
 
 
 @pytest.fixture(scope="session")
@@ -38,18 +38,17 @@ def show(environment: Environment) -> Show:
 
 
 @pytest.fixture
-def assert_linear() -> AssertLinear:
-    """Fail if twice a text takes more than twice the calls, give or take a tenth, or if a long one keeps the processor busy for long.
+def assert_growth(assert_linear: AssertLinear) -> AssertGrowth:
+    """Fail if twice a text takes more than twice the calls, give or take a tenth, or if the work within them grows with its square.
 
-    The calls tell of work that is written in Python; the bound, many times what is needed, of work within one call, such as
-    the backtracking of a regular expression.
+    The calls, of `size` units, tell of work that is written in Python; the other comparison, up to `length` characters, of work within one
+    call, such as the backtracking of a regular expression.
     """
 
-    def check(work: Callable[[str], Any], unit: str, size: int = 1_000) -> None:
+    def check(work: Callable[[str], Any], unit: str, size: int = 1_000, length: int = 100_000) -> None:
         small, large = (calls_of(work, unit * times) for times in (size, 2 * size))
         assert large <= 2.2 * small + 100, f"{small} calls, and {large} for twice the text"
-        with bounded(5):
-            work(unit * (100_000 // len(unit)))
+        assert_linear(lambda times: unit * times, work, length // 16 // len(unit))
 
     return check
 
@@ -68,22 +67,3 @@ def calls_of(work: Callable[[str], Any], text: str) -> int:
     finally:
         sys.setprofile(before)
     return count
-
-
-@contextmanager
-def bounded(seconds: int) -> Iterator[None]:
-    """End what uses the processor for longer; time in which others run does not count."""
-    if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "SIGVTALRM"):
-        yield
-        return
-
-    def stop(*_: object) -> None:
-        raise AssertionError(f"still at work after {seconds} seconds of processor time")
-
-    before = signal.signal(signal.SIGVTALRM, stop)
-    signal.setitimer(signal.ITIMER_VIRTUAL, seconds)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
-        signal.signal(signal.SIGVTALRM, before)

@@ -15,7 +15,7 @@ from markupsafe import Markup
 from erlen.templates.filters.html import json_script, linebreaks, linebreaksbr, linenumbers, spaceless, unordered_list
 
 Show = Callable[..., str]
-AssertLinear = Callable[..., None]
+AssertGrowth = Callable[..., None]
 
 
 class Reader(HTMLParser):
@@ -121,9 +121,9 @@ def test_class_i_text_stays_text(work: Callable[[object], Markup], text: str) ->
 @pytest.mark.parametrize(
     "work", [*FILTERS, json_script, spaceless, lambda text: spaceless(Markup(text)), lambda text: linebreaks(Markup(text))]
 )
-def test_class_n_the_work_grows_with_the_text(assert_linear: AssertLinear, work: Callable[[str], Any], unit: str) -> None:
-    assert_linear(work, unit)
+def test_class_n_the_work_grows_with_the_text(assert_growth: AssertGrowth, work: Callable[[str], Any], unit: str) -> None:
+    assert_growth(work, unit)
 
 
-def test_class_n_the_work_grows_with_the_list(assert_linear: AssertLinear) -> None:
-    assert_linear(lambda text: unordered_list([text, list(text)]), "ab")
+def test_class_n_the_work_grows_with_the_list(assert_growth: AssertGrowth) -> None:
+    assert_growth(lambda text: unordered_list([text, list(text)]), "ab")

@@ -12,7 +12,7 @@ from markupsafe import Markup
 from erlen.templates.filters.text import _Wrapper, capfirst, slugify, text_of, wordwrap
 
 Show = Callable[..., str]
-AssertLinear = Callable[..., None]
+AssertGrowth = Callable[..., None]
 
 
 class Html:
@@ -101,8 +101,8 @@ def test_long_words_are_cut_as_the_standard_library_cuts_them(width: int, length
 
 @pytest.mark.parametrize("unit", ["a", "a-", "-", " ", "a ", "!", "--a", "\n", "\u0300\u0316", "ä ", "<", "&"])
 @pytest.mark.parametrize("work", [capfirst, slugify, lambda text: slugify(text, True), wordwrap, lambda text: wordwrap(text, 5)])
-def test_class_n_the_work_grows_with_the_text(assert_linear: AssertLinear, work: Callable[[str], Any], unit: str) -> None:
-    assert_linear(work, unit)
+def test_class_n_the_work_grows_with_the_text(assert_growth: AssertGrowth, work: Callable[[str], Any], unit: str) -> None:
+    assert_growth(work, unit)
 
 
 def test_class_n_a_long_word_is_cut_before_lines_are_taken_off_it() -> None:

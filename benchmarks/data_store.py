@@ -1,0 +1,211 @@
+"""The databases of the data benchmark: one schema and the same rows, and a copy of them for each contestant."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import shutil
+import sqlite3
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Protocol
+from urllib.parse import unquote, urlsplit
+
+from msgspec import Struct
+
+from benchmarks.data_contest import ARTICLES, AUTHORS
+
+__all__ = ["ARTICLE", "AUTHOR", "NEW", "Place", "PostgresqlStore", "SqliteStore", "Store", "author", "server_seconds"]
+
+ARTICLE = ("id", "author_id", "title", "body", "views", "published", "created")
+AUTHOR = ("id", "name", "email")
+NEW: dict[str, Any] = {
+    "author_id": 7,
+    "body": "What it says. " * 15,
+    "views": 0,
+    "published": True,
+    "created": datetime(2026, 5, 6, 7, 8, 9, tzinfo=UTC),
+}
+"""What every inserted article has beside its title."""
+
+
+class Place(Struct, frozen=True):
+    """Where one contestant's database is: a file, or a name on a server."""
+
+    kind: str
+    name: str
+    host: str = ""
+    port: int = 0
+    user: str = ""
+    password: str = ""
+
+    def url(self, scheme: str) -> str:
+        """Return its address as URL."""
+        if self.kind == "sqlite":
+            return f"{scheme}:///{self.name}"
+        return f"{scheme}://{self.user}{':' + self.password if self.password else ''}@{self.host}:{self.port}/{self.name}"
+
+
+class Store(Protocol):
+    """A kind of database that has all rows, and gives copies of itself."""
+
+    def copy(self, name: str) -> Place: ...
+    def drop(self, place: Place) -> None: ...
+    def rows(self, place: Place, condition: str) -> list[dict[str, Any]]: ...
+    def version(self) -> str: ...
+    def close(self) -> None: ...
+
+
+class SqliteStore:
+    """Files in a folder, with a write-ahead log, as every contestant's connections keep it."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        with sqlite3.connect(folder / "all.db", isolation_level=None) as connection:
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute(
+                "CREATE TABLE authors (id integer PRIMARY KEY, name varchar(100) NOT NULL, email varchar(254) NOT NULL UNIQUE)"
+            )
+            connection.execute(
+                "CREATE TABLE articles (id integer PRIMARY KEY, author_id integer NOT NULL REFERENCES authors (id), "
+                "title varchar(200) NOT NULL, body text NOT NULL, views integer NOT NULL, published bool NOT NULL, "
+                "created datetime NOT NULL)"
+            )
+            connection.execute("CREATE INDEX articles_author ON articles (author_id)")
+            connection.execute("BEGIN")
+            connection.executemany("INSERT INTO authors VALUES (?, ?, ?)", _authors())
+            rows = ((*row[:-1], row[-1].replace(tzinfo=None).isoformat(" ", "microseconds")) for row in _articles())
+            connection.executemany("INSERT INTO articles VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+            connection.execute("COMMIT")
+            connection.execute("ANALYZE")
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        connection.close()
+
+    def copy(self, name: str) -> Place:
+        path = self._folder / f"{name}.db"
+        shutil.copyfile(self._folder / "all.db", path)
+        return Place("sqlite", str(path))
+
+    def drop(self, place: Place) -> None:
+        for ending in ("", "-wal", "-shm"):
+            Path(place.name + ending).unlink(missing_ok=True)
+
+    def rows(self, place: Place, condition: str) -> list[dict[str, Any]]:
+        connection = sqlite3.connect(place.name)
+        found = connection.execute(f"SELECT {', '.join(ARTICLE)} FROM articles WHERE {condition} ORDER BY id").fetchall()
+        connection.close()
+        return [dict(zip(ARTICLE, row, strict=True)) for row in found]
+
+    def version(self) -> str:
+        return f"SQLite {sqlite3.sqlite_version}"
+
+    def close(self) -> None:
+        """Leave the files to whoever made the folder."""
+
+
+class PostgresqlStore:
+    """Databases on a server, copied by it. A commit does not wait for the disk: what is measured is the client, not the disk."""
+
+    def __init__(self, url: str) -> None:
+        import psycopg
+
+        parts = urlsplit(url)
+        user, password = unquote(parts.username or getpass.getuser()), unquote(parts.password or "")
+        server = Place("postgresql", parts.path.strip("/"), parts.hostname or "127.0.0.1", parts.port or 5432, user, password)
+        self._server = server
+        self._prefix = f"erlen_bench_{os.getpid()}"
+        self._admin = psycopg.connect(server.url("postgresql"), autocommit=True)
+        self._made: list[str] = []
+        self._make("all")
+        with psycopg.connect(self._place("all").url("postgresql")) as connection, connection.cursor() as cursor:
+            cursor.execute(
+                "CREATE TABLE authors (id bigint GENERATED BY DEFAULT AS IDENTITY PRIMARY KEY, name varchar(100) NOT NULL, "
+                "email varchar(254) NOT NULL UNIQUE)"
+            )
+            cursor.execute(
+                "CREATE TABLE articles (id bigint GENERATED BY DEFAULT AS IDENTITY PRIMARY KEY, "
+                "author_id bigint NOT NULL REFERENCES authors (id), title varchar(200) NOT NULL, body text NOT NULL, "
+                "views bigint NOT NULL, published boolean NOT NULL, created timestamptz NOT NULL)"
+            )
+            cursor.execute("CREATE INDEX articles_author ON articles (author_id)")
+            cursor.executemany("INSERT INTO authors VALUES (%s, %s, %s)", list(_authors()))
+            cursor.executemany("INSERT INTO articles VALUES (%s, %s, %s, %s, %s, %s, %s)", list(_articles()))
+            for table, number in (("authors", AUTHORS), ("articles", ARTICLES)):
+                cursor.execute(f"ALTER TABLE {table} ALTER id RESTART WITH {number + 1}")
+        with psycopg.connect(self._place("all").url("postgresql"), autocommit=True) as connection:
+            connection.execute("VACUUM ANALYZE")
+
+    def _place(self, name: str) -> Place:
+        one = self._server
+        return Place("postgresql", f"{self._prefix}_{name}", one.host, one.port, one.user, one.password)
+
+    def _make(self, name: str, template: str = "") -> None:
+        self._made.append(f"{self._prefix}_{name}")
+        self._admin.execute(f"DROP DATABASE IF EXISTS {self._made[-1]} WITH (FORCE)")
+        self._admin.execute(f"CREATE DATABASE {self._made[-1]}{f' TEMPLATE {template}' if template else ''}")
+        self._admin.execute(f"ALTER DATABASE {self._made[-1]} SET synchronous_commit = off")
+        self._admin.execute(f"ALTER DATABASE {self._made[-1]} SET timezone = 'UTC'")
+
+    def copy(self, name: str) -> Place:
+        self._make(name, self._made[0])
+        return self._place(name)
+
+    def drop(self, place: Place) -> None:
+        self._admin.execute(f"DROP DATABASE IF EXISTS {place.name} WITH (FORCE)")
+        self._made.remove(place.name)
+
+    def rows(self, place: Place, condition: str) -> list[dict[str, Any]]:
+        import psycopg
+        from psycopg.rows import dict_row
+
+        with psycopg.connect(place.url("postgresql"), row_factory=dict_row) as connection:
+            return connection.execute(f"SELECT {', '.join(ARTICLE)} FROM articles WHERE {condition} ORDER BY id").fetchall()
+
+    def version(self) -> str:
+        return f"PostgreSQL {self._admin.info.server_version // 10_000}"
+
+    def close(self) -> None:
+        for name in self._made[::-1]:
+            self._admin.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+        self._made.clear()
+        self._admin.close()
+
+
+def server_seconds() -> float:
+    """Return the processor time that PostgreSQL's processes on this machine have used; 0 on a system without /proc."""
+    ticks = 0
+    for entry in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            name, _, rest = entry.read_text().partition("(")[2].rpartition(")")
+        except OSError:
+            continue
+        if name == "postgres":
+            fields: Sequence[str] = rest.split()
+            ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def author(number: int) -> tuple[int, str, str]:
+    """Return the row of an author."""
+    return number, f"Ada Nr. {number}", f"ada{number}@example.com"
+
+
+def _authors() -> Iterator[tuple[Any, ...]]:
+    return map(author, range(1, AUTHORS + 1))
+
+
+def _articles() -> Iterator[tuple[Any, ...]]:
+    """Return the articles: of changing length, their authors scattered over all, some text beyond ASCII."""
+    begin = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
+    for number in range(1, ARTICLES + 1):
+        body = f"Größe, height, высота: № {number}. " * (3 + number % 7)
+        yield (
+            number,
+            number * 613 % AUTHORS + 1,
+            f"The title of article {number}",
+            body,
+            number % 97,
+            number % 3 > 0,
+            begin + timedelta(minutes=number),
+        )

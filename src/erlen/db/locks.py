@@ -1,0 +1,98 @@
+"""Locks: rows that nobody else changes meanwhile, and names that one transaction holds at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import event, inspect, text
+from sqlalchemy.exc import DBAPIError
+
+from erlen.db.selection import fetch_all, statement_of
+from erlen.errors import Conflict
+
+if TYPE_CHECKING:
+    from erlen.db.queries import Queries
+
+__all__ = ["Locked", "acquire", "lock_object", "lock_rows"]
+
+
+class Locked(Conflict):
+    """409: another transaction holds the lock."""
+
+    default_detail = "Someone else is changing this at the moment. Try again."
+
+
+def lock_rows(db: Queries, what: Any, where: tuple[Any, ...], *, nowait: bool, skip_locked: bool, of: Any) -> list[Any]:
+    """Lock and return what a statement selects; see `Queries.for_update`."""
+    db.start_writing()
+    statement = statement_of(what, where, ordered=False).with_for_update(nowait=nowait, skip_locked=skip_locked, of=of)
+    with refusing():
+        # What was loaded before the lock may be out of date.
+        return fetch_all(db, statement, populate_existing=True)
+
+
+def lock_object(db: Queries, instance: Any, *, nowait: bool) -> None:
+    """Lock the row of an object and read it anew; see `Queries.for_update`."""
+    db.start_writing()
+    with refusing():
+        # Only the columns: relations that are loaded stay so.
+        db.refresh(instance, inspect(instance).mapper.column_attrs.keys(), with_for_update={"nowait": nowait})
+
+
+def acquire(db: Queries, name: str, *, wait: bool) -> None:
+    """Take the lock of a name until the transaction ends; see `Queries.advisory_lock`."""
+    connection = db.connection()  # on SQLite this is the lock
+    digest = sha256(name.encode()).digest()
+    backend = connection.dialect.name
+    with refusing():
+        if backend == "postgresql":
+            function = "pg_advisory_xact_lock" if wait else "pg_try_advisory_xact_lock"
+            taken = connection.scalar(text(f"SELECT {function}(:number)"), {"number": int.from_bytes(digest[:8], signed=True)})
+            if taken is False:
+                raise Locked
+        elif backend in ("mysql", "mariadb"):
+            # Their locks are the server's, not the database's, and the connection's, not the transaction's.
+            pool = connection.engine.pool
+            if not event.contains(pool, "reset", _release):
+                event.listen(pool, "reset", _release)
+            connection.info[_HELD] = True
+            seconds = "@@innodb_lock_wait_timeout" if wait else "0"
+            statement = text(f"SELECT GET_LOCK(CONCAT(LEFT(DATABASE(), 24), :digest), {seconds})")
+            if connection.scalar(statement, {"digest": digest.hex()[:40]}) != 1:
+                raise Locked
+
+
+@contextmanager
+def refusing() -> Generator[None]:
+    """Raise `Locked` where the database says that it would have to wait, or has waited long enough."""
+    try:
+        yield
+    except DBAPIError as error:
+        if _is_refusal(error.orig):
+            raise Locked from error
+        raise
+
+
+def _is_refusal(error: Any) -> bool:
+    arguments: tuple[Any, ...] = getattr(error, "args", ())
+    if arguments and isinstance(arguments[0], int):
+        return arguments[0] in _REFUSALS
+    if hasattr(error, "sqlite_errorname"):
+        return str(error.sqlite_errorname).startswith("SQLITE_BUSY")
+    return bool(getattr(error, "sqlstate", None) == "55P03")
+
+
+def _release(connection: Any, record: Any, state: Any) -> None:
+    """Release the locks of a connection that goes back to its pool, when its transaction has ended."""
+    if record.info.pop(_HELD, False) and not state.terminate_only:
+        cursor = connection.cursor()
+        cursor.execute("SELECT RELEASE_ALL_LOCKS()")
+        cursor.close()
+
+
+_HELD = "erlen.held"
+_REFUSALS = (1205, 3572)
+"""The numbers of MySQL's and MariaDB's errors for a lock that was not to be had."""

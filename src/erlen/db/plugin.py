@@ -1,0 +1,123 @@
+"""How the database meets an application: sessions for handlers, models from paths, tables for the first start."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Generator
+from typing import TYPE_CHECKING, Any
+
+from msgspec.structs import replace
+from sqlalchemy import orm
+from sqlalchemy.ext import asyncio
+
+from erlen.binding.parameter import SAFE
+from erlen.db.engines import is_memory
+from erlen.db.query_log import LogQueries, queries_panel
+from erlen.db.route_model import resolve_model
+from erlen.db.session import AsyncSession, Session
+from erlen.errors import Mistake
+from erlen.http.request import Request
+from erlen.http.response import Response
+
+if TYPE_CHECKING:
+    from erlen.app.plugin import Setup
+    from erlen.db.database import Database
+
+__all__ = ["set_up"]
+
+_COOKIE = "erlen_primary"
+
+
+def set_up(database: Database, setup: Setup) -> None:
+    """Add a database to the site that is being frozen. Nothing connects."""
+    settings = setup.settings
+    database._root = str(setup.root)
+    if not database._redirected:
+        urls = {**database._given, **settings.database_urls}
+        database._given = urls | ({"default": settings.database_url} if settings.database_url else {})
+        database._resolve()
+    if not database._sized:
+        database._options = replace(database._options, pool_size=settings.threads)
+    database.keys = (settings.secret_key, *settings.secret_key_fallbacks)
+
+    def open_session(request: Request) -> Generator[Session, Response | None, None]:
+        """Give a `def` handler its session."""
+        session = Session(database, reading=request.method in SAFE, primary=_wants_primary(database, request))
+        with database.turn():
+            try:
+                response = yield session
+            except BaseException:
+                session.finish(keep=False)
+                raise
+            else:
+                wrote = session.has_written
+                session.finish(keep=response is not None and response.status < 400)
+                _stay(database, request, response, wrote)
+            finally:
+                session.close()
+
+    async def open_async_session(request: Request) -> AsyncGenerator[AsyncSession, Response | None]:
+        """Give an `async def` handler its session."""
+        session = AsyncSession(database, reading=request.method in SAFE, primary=_wants_primary(database, request))
+        async with database.async_turn():
+            try:
+                response = yield session
+            except BaseException:
+                await session.finish(keep=False)
+                raise
+            else:
+                wrote = session.sync_session.has_written
+                await session.finish(keep=response is not None and response.status < 400)
+                _stay(database, request, response, wrote)
+            finally:
+                await session.close()
+
+    for kind in (Session, orm.Session):
+        setup.provide(kind, open_session)
+    for async_kind in (AsyncSession, asyncio.AsyncSession):
+        setup.provide(async_kind, open_async_session)
+    setup.resolve(resolve_model)
+    setup.share("db", database)
+    if settings.debug:
+        setup.add_middleware(LogQueries())
+        setup.extensions.setdefault("debug.panels", []).append(queries_panel)
+    create = database.create
+    if create or (create is None and settings.debug):
+        setup.on_startup(lambda: _create_tables(database, always=bool(create)))
+    setup.on_shutdown(database.dispose_async)
+    setup.on_shutdown(database.dispose)
+    setup.add_check(lambda _: _mistakes(database, settings))
+
+
+def _wants_primary(database: Database, request: Request) -> bool:
+    return not database.has_replicas or request.cookies.get(_COOKIE) is not None
+
+
+def _stay(database: Database, request: Request, response: Response | None, wrote: bool) -> None:
+    """Let a visitor who has written read what was written, until the replicas have it."""
+    if wrote and response is not None and database.has_replicas:
+        response.set_cookie(_COOKIE, "1", max_age=round(database.sticky), secure=request.scheme == "https", http_only=True)
+
+
+def _create_tables(database: Database, *, always: bool) -> None:
+    """Make the tables of a SQLite file that has none yet, so that the first start needs no command."""
+    from sqlalchemy import inspect
+
+    for name in database.names:
+        url = database.url(name)
+        with database.engines(name).engine.connect() as connection:
+            is_new = url.get_backend_name() == "sqlite" and not inspect(connection).get_table_names()
+        if always or is_new:
+            with database.engines(name).writer.begin() as connection:
+                database.metadata(name).create_all(connection)
+
+
+def _mistakes(database: Database, settings: Any) -> list[Mistake]:
+    mistakes = []
+    for health in database.health():
+        if not health.ok:
+            mistakes.append(Mistake(f"the database {health.name!r} does not answer: {health.error}", fix="start it, or correct its URL"))
+    if not mistakes and (missing := database.missing_tables()):
+        mistakes.append(Mistake(f"the database lacks tables: {', '.join(missing[:8])}", fix="make them: `database.create_all()`"))
+    if not settings.debug and any(is_memory(database.url(name)) for name in database.names):
+        mistakes.append(Mistake("the database is in memory: it is empty after each start", fix="set DATABASE_URL"))
+    return mistakes

@@ -1,0 +1,297 @@
+"""What is asked of the databases: a log for each request, slow statements, statements that repeat, and counts for tests."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
+from sqlalchemy import Connection, Engine, event
+
+from erlen.app.routes import Policy
+from erlen.app.settings import is_secret
+from erlen.app.site import Site
+from erlen.db.caller import calling_line
+from erlen.http.request import Request, active_request
+
+if TYPE_CHECKING:
+    from sqlalchemy import ExceptionContext
+
+    from erlen.http.response import Response
+
+__all__ = ["LogQueries", "Query", "QueryLog", "assert_max_queries", "assert_queries", "queries_panel", "record_queries", "watch"]
+
+REPEATS = 5
+"""How often one statement may run in a request before development warns of it."""
+LONGEST = 2000
+"""Of a statement as it is shown, in characters."""
+MASK = "•••"
+
+
+class Query(Struct, frozen=True, eq=False):
+    """One statement that was sent to a database."""
+
+    statement: str
+    """As it was sent."""
+    parameters: Any
+    """As they were sent: a tuple or mapping; a list of those for several rows."""
+    names: Sequence[str] | None
+    """Of the parameters, where they are sent by position and their names are known."""
+    seconds: float
+    """Until the database answered."""
+    rows: int | None
+    """Found or changed, where the driver knows it at once."""
+    where: str
+    """The line of your code that it was sent from, as `file:line`; empty where none is known."""
+    database: str
+    in_transaction: bool
+    error: str = ""
+    """What the database refused it with."""
+
+    @property
+    def text(self) -> str:
+        """The statement on one line, its lists of parameters left out."""
+        text = _shape(" ".join(self.statement.split()))
+        return text if len(text) <= LONGEST else text[:LONGEST] + "…"
+
+    @property
+    def shown_parameters(self) -> str:
+        """The parameters for people, without the values whose names say that they are secret."""
+        many = isinstance(self.parameters, list)
+        first: Any = self.parameters[0] if many and self.parameters else self.parameters
+        shown = _shown(first, self.names)
+        return f"{shown} and {len(self.parameters) - 1} more" if many and len(self.parameters) > 1 else shown
+
+    def __str__(self) -> str:
+        return f"{self.text}  ({self.where or 'no line of yours'})"
+
+
+class QueryLog:
+    """The statements of a request, or of a block: `record_queries`.
+
+    Args:
+        repeats: warn when one statement has run so often; None for never.
+        outer: the log that is told of everything too.
+    """
+
+    def __init__(self, *, repeats: int | None = None, outer: QueryLog | None = None) -> None:
+        self.queries: list[Query] = []
+        self._repeats = repeats
+        self._outer = outer
+        self._lines: dict[str, Counter[str]] = {}
+
+    @property
+    def seconds(self) -> float:
+        """How long all of them took."""
+        return sum(query.seconds for query in self.queries)
+
+    def add(self, query: Query) -> None:
+        """Note a statement."""
+        self.queries.append(query)
+        if self._repeats is not None and _READS(query.statement):
+            self._see_repeats(query, self._repeats)
+        if self._outer is not None:
+            self._outer.add(query)
+
+    def _see_repeats(self, query: Query, most: int) -> None:
+        lines = self._lines.setdefault(_shape(query.statement), Counter())
+        lines[query.where] += 1
+        if lines.total() == most:
+            import logging
+
+            logging.getLogger("erlen.db").warning(
+                "one query ran %d times in this request (N+1), at %s: %s. Fix: load what the loop needs before it, in one query: "
+                "`.where(….in_(ids))`, `.options(selectinload(…))`, or `db.load(objects, Model.relation)`",
+                most,
+                lines.most_common(1)[0][0] or "no line of yours",
+                query.text,
+            )
+
+    def __len__(self) -> int:
+        return len(self.queries)
+
+    def __iter__(self) -> Iterator[Query]:
+        return iter(self.queries)
+
+    def __str__(self) -> str:
+        return "\n".join(f"{number:>3}. {query}" for number, query in enumerate(self.queries, 1)) or "  none"
+
+
+_active_log: ContextVar[QueryLog | None] = ContextVar("erlen.db.query_log", default=None)
+
+
+# -- for tests --------------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def record_queries(*, repeats: int | None = None) -> Generator[QueryLog, None, None]:
+    """Log the statements of a block, of either colour, with those of the threads and tasks it starts.
+
+    Args:
+        repeats: warn when one statement has run so often.
+    """
+    log = QueryLog(repeats=repeats, outer=_active_log.get())
+    token = _active_log.set(log)
+    try:
+        yield log
+    finally:
+        _active_log.reset(token)
+
+
+@contextmanager
+def assert_queries(count: int) -> Generator[QueryLog, None, None]:
+    """Expect a number of statements: `with assert_queries(2): client.get("/articles")`.
+
+    Raises:
+        AssertionError: for another number; it lists them, each with its line.
+    """
+    __tracebackhide__ = True
+    with record_queries() as log:
+        yield log
+    if len(log) != count:
+        raise AssertionError(f"{_counted(len(log))} instead of {count}:\n{log}")
+
+
+@contextmanager
+def assert_max_queries(most: int) -> Generator[QueryLog, None, None]:
+    """Expect at most a number of statements; see `assert_queries`."""
+    __tracebackhide__ = True
+    with record_queries() as log:
+        yield log
+    if len(log) > most:
+        raise AssertionError(f"{_counted(len(log))} where at most {most} may be:\n{log}")
+
+
+def _counted(count: int) -> str:
+    return f"{count} {'query' if count == 1 else 'queries'}"
+
+
+# -- for the application ----------------------------------------------------------------------------------------------------
+
+
+class LogQueries(Policy):
+    """Logs the statements of each request for the debug page, and warns of those that repeat. For development."""
+
+    def before(self, request: Request) -> Response | None:
+        """Begin the request's log, which lives in its context; threads that work for it have a copy of that."""
+        request.state.query_log = log = QueryLog(repeats=REPEATS, outer=_active_log.get())
+        _active_log.set(log)
+        return None
+
+
+def queries_panel(request: Request, error: BaseException) -> tuple[str, Sequence[tuple[str, str]]] | None:
+    """Return the statements of a request for the page of an error; None where it sent none."""
+    log: QueryLog | None = getattr(request.state, "query_log", None)
+    if log is None or not log.queries:
+        return None
+    rows = [
+        (
+            f"{number}. {query.where or query.database}, {query.seconds * 1000:.1f} ms",
+            " ".join(filter(None, [query.text, query.shown_parameters, query.error and f"→ {query.error}"])),
+        )
+        for number, query in enumerate(log, 1)
+    ]
+    return f"SQL: {_counted(len(log))}, {log.seconds * 1000:.1f} ms", rows
+
+
+def watch(engine: Engine, name: str, *, slow_query: float | None = None) -> None:
+    """Log what is sent through an engine, where there is a log, and what is slow.
+
+    Args:
+        engine: SQLAlchemy's; of an `AsyncEngine` its `sync_engine`.
+        name: of the database.
+        slow_query: log a line for statements that take more seconds than this.
+    """
+
+    def before(connection: Connection, cursor: Any, statement: str, parameters: Any, context: Any, many: bool) -> None:
+        # What begins and ends transactions is no query: each engine says it in another way.
+        if (slow_query is not None or _active_log.get() is not None) and not _CONTROLS(statement):
+            context.erlen_began = perf_counter()
+
+    def after(connection: Connection, cursor: Any, statement: str, parameters: Any, context: Any, many: bool) -> None:
+        note(connection, statement, parameters, context, cursor.rowcount)
+
+    def failed(failure: ExceptionContext) -> None:
+        if failure.connection is not None and failure.statement is not None and failure.execution_context is not None:
+            note(failure.connection, failure.statement, failure.parameters, failure.execution_context, -1, failure.original_exception)
+
+    def note(connection: Connection, statement: str, parameters: Any, context: Any, rows: int, error: BaseException | None = None) -> None:
+        began = getattr(context, "erlen_began", None)
+        if began is None:
+            return
+        context.erlen_began = None  # what fails after it has run, as a conversion of its rows, is no second statement
+        seconds = perf_counter() - began
+        log = _active_log.get()
+        slow = slow_query is not None and seconds > slow_query
+        if log is None and not slow:
+            return
+        options = connection.get_execution_options()
+        query = Query(
+            statement=statement,
+            parameters=parameters,
+            names=getattr(getattr(context, "compiled", None), "positiontup", None),
+            seconds=seconds,
+            rows=rows if rows >= 0 else None,
+            where=calling_line(),
+            database=name,
+            in_transaction=options.get("isolation_level") != "AUTOCOMMIT" and options.get("erlen_begin") != "",
+            error="" if error is None else f"{type(error).__name__}: {error}",
+        )
+        if log is not None:
+            log.add(query)
+        if slow:
+            _tell_slow(query)
+
+    event.listen(engine, "before_cursor_execute", before)
+    event.listen(engine, "after_cursor_execute", after)
+    event.listen(engine, "handle_error", failed)
+
+
+def _tell_slow(query: Query) -> None:
+    import logging
+
+    request = active_request.get(None)
+    debug = request is not None and isinstance(request.context, Site) and request.context.settings.debug
+    # What the parameters hold is the users'; it stays out of a site's logs.
+    extra = {"database": query.database, "parameters": query.shown_parameters} if debug else {"database": query.database}
+    where = f" at {query.where}" if query.where else ""
+    logging.getLogger("erlen.db").warning("slow query: %.2f s%s: %s", query.seconds, where, query.text, extra=extra)
+
+
+def _shape(statement: str) -> str:
+    """Return a statement without the lists of an IN, which are as long as there are values."""
+    return _LISTS("(…)", _LIST("(…)", statement))
+
+
+def _shown(values: Any, names: Sequence[str] | None) -> str:
+    if isinstance(values, Mapping):
+        shown = [f"{name}={MASK if is_secret(str(name)) else _brief(value)}" for name, value in values.items()]
+    elif not isinstance(values, Sequence) or isinstance(values, str):
+        return ""
+    elif names is not None and len(names) == len(values):
+        shown = [MASK if is_secret(name) else _brief(value) for name, value in zip(names, values, strict=True)]
+    else:
+        # A list in the statement has more values than names: which is which cannot be said.
+        hidden = any(map(is_secret, names or ()))
+        shown = [MASK if hidden else _brief(value) for value in values]
+    return f"({', '.join(shown)})" if shown else ""
+
+
+def _brief(value: Any) -> str:
+    try:
+        text = repr(value)
+    except Exception as error:  # noqa: BLE001 - a repr of the user's may raise anything
+        return f"<{type(value).__name__} whose repr raises {type(error).__name__}>"
+    return text if len(text) <= 80 else text[:79] + "…"
+
+
+_READS = re.compile(r"\s*+(?:SELECT|WITH)\b", re.IGNORECASE).match
+_CONTROLS = re.compile(r"\s*+(?:BEGIN|COMMIT|ROLLBACK|SAVEPOINT|RELEASE)\b", re.IGNORECASE).match
+# Parameters as the drivers write them: `?`, `%s`, `%(id_1_1)s`, `$1`, `$1::INTEGER`, `:id_1`; and several lists of them.
+_LIST = re.compile(r"\(\s*+(?:(?:\?|%s|%\(\w++\)s|\$\d++|:\w++)(?:::[\w ]++)?\s*+,?\s*+)++\)").sub
+_LISTS = re.compile(r"\(…\)(?:\s*+,\s*+\(…\))++").sub

@@ -1,0 +1,123 @@
+"""What a statement selects: from a model or a statement to rows, and to other columns of the same rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+
+from sqlalchemy import ColumnExpressionArgument, Executable, Result, Select, func, inspect, literal_column, select
+from sqlalchemy.exc import DataError, DBAPIError
+from sqlalchemy.sql.selectable import TypedReturnsRows
+
+from erlen.db.ordering import default_order
+
+if TYPE_CHECKING:
+    from erlen.db.queries import Queries
+
+__all__ = [
+    "Source",
+    "backend_of",
+    "count_rows",
+    "each_once",
+    "fetch_all",
+    "has_rows",
+    "is_bad_data",
+    "is_limited",
+    "statement_of",
+    "value_of",
+]
+
+Item = TypeVar("Item")
+
+Source: TypeAlias = "type[Item] | TypedReturnsRows[Item]"
+"""What a query is about: a model, or a statement with one column."""
+
+
+def statement_of(what: Any, where: Iterable[ColumnExpressionArgument[bool]] = (), *, ordered: bool = True) -> Any:
+    """Return the statement for a model or a statement, with more criteria; a model's rows come in its default order.
+
+    Raises:
+        TypeError: for criteria to a statement that takes none, such as `text()`.
+    """
+    if isinstance(what, Executable):
+        statement: Any = what
+    else:
+        statement = select(what)
+        if ordered:
+            statement = statement.order_by(*default_order(what))
+    if not where:
+        return statement
+    if not hasattr(statement, "where"):
+        raise TypeError(f"a {type(statement).__name__} takes no criteria: say them in the statement")
+    return statement.where(*where)
+
+
+def value_of(row: Any) -> Any:
+    """Return the value of a row with one column, the row itself if it has several; None for none."""
+    # Not by the result's keys: an aliased model has none.
+    return row[0] if row is not None and len(row) == 1 else row
+
+
+def each_once(result: Result[*tuple[Any, ...]]) -> Result[*tuple[Any, ...]]:
+    """Return a result in which no object comes again for each member of a collection that was joined to it."""
+    # The ORM marks such results, and lets only `unique()` be called on them; there is no public sign of it.
+    return result if getattr(result, "_unique_filter_state", None) is None else result.unique()
+
+
+def fetch_all(db: Queries, statement: Executable, **options: Any) -> list[Any]:
+    """Execute a statement and return all its values or rows."""
+    return [value_of(row) for row in each_once(db.execute(statement, execution_options=options)).all()]
+
+
+def count_rows(db: Queries, statement: Any, *, limit: int | None = None) -> int:
+    """Return how many rows a statement gives; no more than `limit` are counted."""
+    if limit is None:
+        counting = _over(statement, func.count())
+    else:
+        counting = select(func.count()).select_from(_over(statement, literal_column("1").label("one")).limit(limit).subquery())
+    return int(db.scalar(counting) or 0)
+
+
+def has_rows(db: Queries, statement: Any) -> bool:
+    """Return whether a statement gives any row."""
+    return db.scalar(_over(statement, literal_column("1")).limit(1)) is not None
+
+
+def is_limited(statement: Any) -> bool:
+    """Whether a statement says which part of its rows it wants."""
+    return bool(statement._has_row_limiting_clause)
+
+
+def backend_of(db: Queries, what: Any) -> str:
+    """Return which engine a model or statement is for: `sqlite`, `postgresql`, `mysql` or `mariadb`."""
+    described = getattr(what, "column_descriptions", None)
+    entity = what if isinstance(what, type) else described[0].get("entity") if described else None
+    mapper = None if entity is None else inspect(entity).mapper
+    return db.database.url(db.database.name_for(mapper, what if isinstance(what, Executable) else None)).get_backend_name()
+
+
+def is_bad_data(error: Exception) -> bool:
+    """Whether a database or its driver refused a value as such: out of range, or with a character that it cannot hold."""
+    if isinstance(error, OverflowError | UnicodeEncodeError | DataError):
+        return True
+    # asyncpg's errors come as the root of their hierarchy; class 22 of SQLSTATE is "data exception".
+    return isinstance(error, DBAPIError) and str(getattr(error.orig, "sqlstate", None) or "")[:2] == "22"
+
+
+def _over(statement: Any, *columns: Any) -> Select[*tuple[Any, ...]]:
+    """Return a statement for other columns of the same rows, in no order."""
+    # PERF: a subquery costs MySQL a temporary table, so where rows are whole objects the columns are replaced instead.
+    if isinstance(statement, Select) and not _is_reduced(statement) and all(_is_entity(one) for one in statement.column_descriptions):
+        return statement.with_only_columns(*columns, maintain_column_froms=True).order_by(None)
+    return select(*columns).select_from(statement.order_by(None).subquery())
+
+
+def _is_entity(description: Any) -> bool:
+    return description.get("entity") is not None and description["expr"] is description["entity"]
+
+
+def _is_reduced(statement: Select[*tuple[Any, ...]]) -> bool:
+    """Whether a statement groups its rows, drops equal ones, or cuts them off; SQLAlchemy has no public names for these."""
+    return bool(
+        statement._group_by_clauses or statement._having_criteria or statement._distinct or statement._distinct_on or is_limited(statement)
+    )

@@ -1,0 +1,353 @@
+"""The session of each colour: when a transaction begins, ends, and what happens after it (DESIGN, Lifecycles 2 to 4)."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from inspect import isawaitable
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+from sqlalchemy import Connection, Engine, TextClause, event, orm
+from sqlalchemy.exc import DataError, IntegrityError
+from sqlalchemy.ext import asyncio
+from sqlalchemy.orm.exc import StaleDataError
+from sqlalchemy.util import await_
+
+from erlen.db.mixins import hide_deleted, stale_conflict
+from erlen.db.queries import AsyncQueries, Queries
+from erlen.db.relations import AsyncRelations, Relations, install
+from erlen.db.violations import explain
+from erlen.errors import ErlenError
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import ORMExecuteState, SessionTransaction
+
+    from erlen.db.database import Database
+    from erlen.db.engines import EngineColour
+
+__all__ = ["AsyncSession", "Isolation", "Session"]
+
+Isolation: TypeAlias = Literal["READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE"]
+Hook: TypeAlias = "tuple[SessionTransaction | None, Callable[[], Any]]"
+
+
+class Session(Relations, Queries, orm.Session):
+    """A SQLAlchemy session that knows its database, and whether it only reads.
+
+    A `reading` session runs in autocommit, which costs no BEGIN and no ROLLBACK, until it writes: its first flush, INSERT, UPDATE,
+    DELETE, lock or unknown text begins a transaction. Another begins one with its first statement (on SQLite with `BEGIN IMMEDIATE`,
+    so that reading first and then writing waits for its turn instead of failing).
+
+    Objects stay as they are after a commit: nothing is loaded anew behind your back.
+
+    Args:
+        database: where to.
+        reading: begin without a transaction.
+        colour: `thread`, or `loop` for the session inside an `AsyncSession`.
+        strict: refuse to load relations that were not asked for (`NotLoaded`), with the line to mend.
+        primary: read from the primary database, also where there are replicas.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        *,
+        reading: bool = False,
+        colour: EngineColour = "thread",
+        strict: bool = False,
+        primary: bool = True,
+        **options: Any,
+    ) -> None:
+        options.pop("binds", None)
+        options.setdefault("expire_on_commit", False)
+        options.setdefault("join_transaction_mode", "create_savepoint")
+        super().__init__(**options)
+        self.database = database
+        self.colour: EngineColour = colour
+        self.strict = strict
+        self._reading = reading
+        self._primary = primary
+        self._wrote = False
+        self._after_commit: list[Hook] = []
+        self._after_rollback: list[Hook] = []
+        self._committed = False
+
+    # -- where statements go ------------------------------------------------------------------------------------------------
+
+    def get_bind(self, mapper: Any = None, *, clause: Any = None, bind: Any = None, **options: Any) -> Engine | Connection:
+        """Return the engine's view for a statement: the database of its model, for reading or writing."""
+        if bind is not None:
+            return bind  # type: ignore[no-any-return]
+        name = self.database.name_for(mapper, clause)
+        if self.database.bound:
+            return self.database.bound[name]
+        if self._reading:
+            return self.database.reader(name, self.colour, primary=self._primary)
+        return self.database.engines(name, self.colour).writer
+
+    @property
+    def is_reading(self) -> bool:
+        """Whether no transaction was needed yet."""
+        return self._reading
+
+    @property
+    def has_written(self) -> bool:
+        """Whether its present transaction has written."""
+        return self._wrote
+
+    def connection(self, *arguments: Any, **options: Any) -> Connection:
+        """Return the connection of the transaction, which begins one: what is run on it cannot be looked at before."""
+        self.start_writing()
+        return super().connection(*arguments, **options)
+
+    def begin_nested(self) -> SessionTransaction:
+        """Begin a savepoint: `with db.begin_nested(): …` undoes what is within it where that fails."""
+        self.start_writing()
+        return super().begin_nested()
+
+    savepoint = begin_nested
+
+    def start_writing(self) -> None:
+        """Go on in a transaction; a session that already does is left alone."""
+        if self._reading:
+            self._reading = False
+            self._let_go()
+
+    def use_isolation(self, level: Isolation) -> None:
+        """Run the transaction at another isolation level than the engine's; before its first statement.
+
+        SQLite's transactions are always serializable.
+
+        Raises:
+            ErlenError: if the transaction has begun.
+        """
+        if not self._reading and self._is_begun():
+            raise ErlenError("the transaction has begun: call use_isolation() before the session's first statement")
+        self.start_writing()
+        if self.get_bind().dialect.name != "sqlite":
+            super().connection(execution_options={"isolation_level": level})
+
+    @contextmanager
+    def independent(self) -> Iterator[Session]:
+        """Open a second session whose transaction is kept whatever becomes of this one: `with db.independent() as other: …`.
+
+        For what must survive a refusal, such as counting failed log-ins. It is committed at the end of the block. Objects belong to the
+        session that loaded them: load them anew in this one.
+
+        SQLite has one writer at a time: there it must come before this session's first write.
+
+        Raises:
+            ErlenError: on SQLite, if this session has written already.
+        """
+        self._make_way()
+        with Session(self.database, colour=self.colour, strict=self.strict) as other:
+            yield other
+            other.commit()
+
+    def _make_way(self) -> None:
+        """Release the lock of a transaction that has written nothing, where only one can write."""
+        if self._reading or not (self.database.bound or self.get_bind().dialect.name == "sqlite"):
+            return
+        if self._wrote:
+            raise ErlenError(
+                "independent() comes after this session has written, and SQLite has one writer at a time: open it before the first write, "
+                "or commit first"
+            )
+        self._let_go()
+
+    def _let_go(self) -> None:
+        """End a transaction that has written nothing; loaded objects stay as they are."""
+        transaction = self.get_transaction()
+        if transaction is not None:
+            transaction.close()
+
+    def _is_begun(self) -> bool:
+        transaction = self.get_transaction()
+        return transaction is not None and bool(transaction._connections)
+
+    # -- writing --------------------------------------------------------------------------------------------------------------
+
+    def flush(self, objects: Sequence[Any] | None = None) -> None:
+        """Write what has changed.
+
+        Raises:
+            ValidationError: for values that do not fit, found by the models or by the database.
+            Conflict: for a row that somebody else has changed or deleted, where the model is `Versioned`.
+        """
+        if self._reading and (self.new or self.deleted or self.dirty):
+            self.start_writing()
+        try:
+            super().flush(objects)
+        except StaleDataError as error:
+            raise stale_conflict(error) from error
+        except (IntegrityError, DataError) as error:
+            explained = explain(error, self)
+            if explained is None:
+                raise
+            raise explained from error
+
+    def after_commit(self, function: Callable[..., Any], *arguments: Any, **keywords: Any) -> None:
+        """Call a function once this transaction is committed; an `async def` too, in an `AsyncSession`.
+
+        It is forgotten where the transaction, or the savepoint it was said in, is rolled back. What it raises reaches whoever
+        committed, after the other functions have run; nothing is undone.
+        """
+        self._after_commit.append((self.get_nested_transaction(), lambda: function(*arguments, **keywords)))
+
+    def after_rollback(self, function: Callable[..., Any], *arguments: Any, **keywords: Any) -> None:
+        """Call a function if this transaction, or the savepoint it is said in, is rolled back."""
+        self._after_rollback.append((self.get_nested_transaction(), lambda: function(*arguments, **keywords)))
+
+    def finish(self, *, keep: bool) -> None:
+        """Commit or roll back at the end of a request or block, whatever was begun."""
+        if not keep:
+            self._committed = False
+            self.rollback()
+            self._run(self._take(self._after_rollback, None))
+            self._after_commit.clear()
+        elif self._reading:
+            self._let_go()
+            self._run(self._take(self._after_commit, None))
+        else:
+            self.commit()
+
+    def __before_stream__(self) -> None:
+        """Commit before the first byte of a streamed answer; what the stream reads, it reads without a transaction."""
+        self.finish(keep=True)
+        self._reading = True
+
+    def _take(self, hooks: list[Hook], within: SessionTransaction | None) -> list[Callable[[], Any]]:
+        """Remove and return the hooks that were said in a transaction or a savepoint within it."""
+        taken = [function for said_in, function in hooks if within is None or _is_within(said_in, within)]
+        hooks[:] = [] if within is None else [hook for hook in hooks if not _is_within(hook[0], within)]
+        return taken
+
+    def _run(self, functions: Sequence[Callable[[], Any]]) -> None:
+        failure: Exception | None = None
+        for function in functions:
+            try:
+                result = function()
+                if isawaitable(result):
+                    await_(result)
+            except Exception as error:  # noqa: BLE001 - raised again, once the others have run
+                failure = failure or error
+        if failure is not None:
+            raise failure
+
+
+class AsyncSession(AsyncRelations, AsyncQueries, asyncio.AsyncSession):
+    """`Session` for `async def` code; see there.
+
+    SQLAlchemy's own: each method that touches the database is awaited. `sync_session` is the `Session` inside.
+    """
+
+    sync_session_class = Session
+    sync_session: Session
+
+    def __init__(self, database: Database, **options: Any) -> None:
+        super().__init__(database=database, colour="loop", **options)
+
+    @property
+    def database(self) -> Database:
+        return self.sync_session.database
+
+    @property
+    def is_reading(self) -> bool:
+        """Whether no transaction was needed yet."""
+        return self.sync_session.is_reading
+
+    def savepoint(self) -> asyncio.AsyncSessionTransaction:
+        """Begin a savepoint: `async with db.savepoint(): …` undoes what is within it where that fails."""
+        return self.begin_nested()
+
+    async def start_writing(self) -> None:
+        """Go on in a transaction; a session that already does is left alone."""
+        await self.run_sync(Session.start_writing)
+
+    async def use_isolation(self, level: Isolation) -> None:
+        """Run the transaction at another isolation level; see `Session.use_isolation`."""
+        await self.run_sync(Session.use_isolation, level)
+
+    @asynccontextmanager
+    async def independent(self) -> AsyncIterator[AsyncSession]:
+        """Open a second session whose transaction is kept whatever becomes of this one; see `Session.independent`."""
+        await self.run_sync(Session._make_way)
+        async with AsyncSession(self.database, strict=self.sync_session.strict) as other:
+            yield other
+            await other.commit()
+
+    def after_commit(self, function: Callable[..., Any], *arguments: Any, **keywords: Any) -> None:
+        """Call a function, `def` or `async def`, once this transaction is committed; see `Session.after_commit`."""
+        self.sync_session.after_commit(function, *arguments, **keywords)
+
+    def after_rollback(self, function: Callable[..., Any], *arguments: Any, **keywords: Any) -> None:
+        """Call a function if this transaction, or the savepoint it is said in, is rolled back."""
+        self.sync_session.after_rollback(function, *arguments, **keywords)
+
+    async def finish(self, *, keep: bool) -> None:
+        """Commit or roll back at the end of a request or block, whatever was begun."""
+        await self.run_sync(lambda session: session.finish(keep=keep))  # type: ignore[attr-defined]
+
+    async def __before_stream__(self) -> None:
+        await self.run_sync(Session.__before_stream__)
+
+
+def _is_within(inner: SessionTransaction | None, outer: SessionTransaction) -> bool:
+    while inner is not None:
+        if inner is outer:
+            return True
+        inner = inner.parent
+    return False
+
+
+@event.listens_for(Session, "do_orm_execute")
+def _see_statement(state: ORMExecuteState) -> None:
+    session = state.session
+    assert isinstance(session, Session)
+    if not state.is_select:
+        statement: Any = state.statement
+        if state.is_insert or state.is_update or state.is_delete or (isinstance(statement, TextClause) and _writes(statement.text)):
+            session.start_writing()
+            session._wrote = True
+    elif session._reading and getattr(state.statement, "_for_update_arg", None) is not None:
+        session.start_writing()
+
+
+event.listen(Session, "do_orm_execute", hide_deleted)
+install(Session)
+
+
+@event.listens_for(Session, "after_flush")
+def _see_flush(session: Session, *_: Any) -> None:
+    session._wrote = True
+
+
+@event.listens_for(Session, "after_commit")
+def _see_commit(session: Session) -> None:
+    session._committed = not session.in_nested_transaction()
+
+
+@event.listens_for(Session, "after_soft_rollback")
+def _see_rollback(session: Session, previous: SessionTransaction) -> None:
+    if previous.nested:
+        session._take(session._after_commit, previous)
+        session._run(session._take(session._after_rollback, previous))
+
+
+@event.listens_for(Session, "after_transaction_end")
+def _see_end(session: Session, transaction: SessionTransaction) -> None:
+    if transaction.parent is not None:
+        return
+    session._wrote = False
+    if session._committed:
+        session._committed = False
+        session._after_rollback.clear()
+        session._run(session._take(session._after_commit, None))
+
+
+def _writes(text: str) -> bool:
+    """Whether a textual statement may write: everything but what is known to read."""
+    return text.lstrip(" \t\r\n(;").partition(" ")[0].split("\n")[0].lower() not in _READS
+
+
+_READS = frozenset({"select", "values", "show", "explain", "pragma", "describe", "table"})
