@@ -25,7 +25,10 @@ class Round(Struct, array_like=True):
 
 
 class DataRecord(Struct):
-    """Every round of every cell: by database, operation and contestant, in the order measured; None where a contestant failed. Of a run of a part not `is_whole`."""
+    """Every round of every cell: by database, operation and contestant, in the order measured; None where a contestant failed.
+
+    `is_whole` tells a run of everything from one of a part.
+    """
 
     date: str
     command: str

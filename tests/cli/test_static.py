@@ -145,6 +145,18 @@ def test_find_and_list_with_a_build_alone(run: Run, folder: Path) -> None:
     assert run("static", "find", "gone.css").exit_code == 1
 
 
+def test_a_built_file_that_was_deleted_is_listed_as_missing(run: Run, folder: Path) -> None:
+    run("static", "build")
+    (folder / "static").rename(folder / "elsewhere")
+    (built,) = (folder / "build/static").glob("site.*.css")
+    built.unlink()
+    done = run("static", "list")
+    assert done.exit_code == 0
+    assert [line.split() for line in done.output.splitlines()][1] == ["site.css", "missing", f"build/static/{built.name}"]
+    listed = json.loads(run("static", "list", "--json").output)
+    assert [row["size"] is None for row in listed] == [False, True, False]
+
+
 def test_a_broken_manifest_is_told(run: Run, write: Write, folder: Path) -> None:
     run("static", "build")
     write("build/static/static-manifest.json", "{")

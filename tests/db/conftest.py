@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from sqlalchemy import URL, create_engine, make_url
+from sqlalchemy import URL, Connection, create_engine, make_url
 from sqlalchemy.pool import NullPool
 
 SERVERS = {
@@ -19,42 +18,66 @@ BACKENDS = ("sqlite", *SERVERS)
 DRIVERS = {"postgresql": "psycopg", "mariadb": "pymysql", "mysql": "pymysql"}
 
 
-def run_on(url: URL, *statements: str) -> None:
-    """Run statements outside of a transaction, as whoever the address says."""
-    engine = create_engine(url.set(drivername=f"{url.get_backend_name()}+{DRIVERS[url.get_backend_name()]}"), poolclass=NullPool)
-    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+def connect(url: URL) -> Connection:
+    """Connect outside of a transaction, as whoever the address says."""
+    driver = DRIVERS[url.get_backend_name()]
+    engine = create_engine(url.set(drivername=f"{url.get_backend_name()}+{driver}"), poolclass=NullPool, isolation_level="AUTOCOMMIT")
+    return engine.connect()
+
+
+class Server:
+    """A database server with a database for this test process."""
+
+    def __init__(self, backend: str, address: URL) -> None:
+        self.backend = backend
+        self.connection = connect(address)
+        self.url = address.set(database=f"erlen_test_{os.getpid()}")
+        self.name = str(self.url.database)
+        self.run(f"DROP DATABASE IF EXISTS {self.name}", f"CREATE DATABASE {self.name}")
+        self.inside = connect(self.url) if backend == "postgresql" else self.connection
+
+    def run(self, *statements: str) -> None:
         for statement in statements:
-            connection.exec_driver_sql(statement)
+            self.connection.exec_driver_sql(statement)
+
+    def empty(self) -> None:
+        """Leave nothing of the test before."""
+        if self.backend == "postgresql":
+            self.inside.exec_driver_sql("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+        else:
+            self.run(f"DROP DATABASE IF EXISTS {self.name}", f"CREATE DATABASE {self.name}")
+
+    def close(self) -> None:
+        self.inside.close()
+        if self.connection.closed:
+            self.connection = connect(self.url.set(database="mysql"))
+        self.run(f"DROP DATABASE IF EXISTS {self.name}{' WITH (FORCE)' if self.backend == 'postgresql' else ''}")
+        self.connection.close()
 
 
 @pytest.fixture(scope="session")
-def server_database() -> Iterator[Callable[[str], URL]]:
-    """Make a database for this test process on a server, once; drop it at the end."""
-    made: dict[str, tuple[URL, URL]] = {}
+def server() -> Iterator[Callable[[str], Server]]:
+    """Give the server of an engine; where none answers, the test is skipped, and fails in CI."""
+    made: dict[str, Server] = {}
     failed: dict[str, str] = {}
-    name = f"erlen_test_{os.getpid()}"
 
-    def make(backend: str) -> URL:
+    def find(backend: str) -> Server:
         variable, default = SERVERS[backend]
-        if backend in failed:
-            pytest.skip(failed[backend])
-        if backend not in made:
-            server = make_url(os.environ.get(variable, default))
+        if backend not in made and backend not in failed:
+            address = make_url(os.environ.get(variable, default))
             try:
-                run_on(server, f"DROP DATABASE IF EXISTS {name}", f"CREATE DATABASE {name}")
-            except Exception as error:
-                wrong = f"{backend} does not answer at {server}: start it, or set {variable} ({type(error).__name__})"
-                if os.environ.get("CI") == "true":
-                    pytest.fail(wrong)
-                failed[backend] = wrong
-                pytest.skip(wrong)
-            made[backend] = server, server.set(database=name)
-        return made[backend][1]
+                made[backend] = Server(backend, address)
+            except Exception as error:  # noqa: BLE001 - whatever it is, it is the reason
+                failed[backend] = f"{backend} does not answer at {address}: start it, or set {variable} ({type(error).__name__})"
+        if backend in failed:
+            if os.environ.get("CI") == "true":
+                pytest.fail(failed[backend])
+            pytest.skip(failed[backend])
+        return made[backend]
 
-    yield make
-    for server, url in made.values():
-        force = " WITH (FORCE)" if url.get_backend_name() == "postgresql" else ""
-        run_on(server, f"DROP DATABASE IF EXISTS {name}{force}")
+    yield find
+    for each in made.values():
+        each.close()
 
 
 @pytest.fixture(params=BACKENDS)
@@ -70,12 +93,8 @@ def url_of(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[str], st
     def empty(backend: str) -> str:
         if backend == "sqlite":
             return f"sqlite:///{tmp_path / 'test.db'}"
-        make: Callable[[str], URL] = request.getfixturevalue("server_database")
-        url = make(backend)
-        if backend == "postgresql":
-            run_on(url, "DROP SCHEMA public CASCADE", "CREATE SCHEMA public")
-        else:
-            run_on(url.set(database=None), f"DROP DATABASE IF EXISTS {url.database}", f"CREATE DATABASE {url.database}")
-        return url.render_as_string(hide_password=False)
+        find: Callable[[str], Server] = request.getfixturevalue("server")
+        find(backend).empty()
+        return find(backend).url.render_as_string(hide_password=False)
 
     return empty

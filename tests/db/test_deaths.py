@@ -48,13 +48,13 @@ async def async_half(db: AsyncSession) -> None:
 def ready() -> str:
     return "ready"
 """
-START = "from erlen.server.granian import serve\nfrom erlen.server.options import ServeOptions\nserve(ServeOptions(target=None, port={port}))"
+START = (
+    "from erlen.server.granian import serve\nfrom erlen.server.options import ServeOptions\nserve(ServeOptions(target=None, port={port}))"
+)
 
 
 @pytest.mark.parametrize("path", ["/half", "/async-half"])
-def test_a_killed_worker_leaves_no_half_transaction(
-    database_url: str, tmp_path: Path, free_port: Callable[[], int], path: str
-) -> None:
+def test_a_killed_worker_leaves_no_half_transaction(database_url: str, tmp_path: Path, free_port: Callable[[], int], path: str) -> None:
     import http.client
 
     mark, port = tmp_path / "written", free_port()
@@ -145,7 +145,7 @@ def test_connections_that_the_server_closed_cost_no_request(
 def wait_for_the_end(database: Database, backend: str, number: int) -> None:
     def gone() -> bool:
         with database.session(reading=True) as db:
-            return db.scalar(text(LIVES[backend]), {"number": number}) == 0
+            return bool(db.scalar(text(LIVES[backend]), {"number": number}) == 0)
 
     until(gone, lambda: "the connection lives on")
     time.sleep(0.05)  # until the end of the connection has come through the loopback

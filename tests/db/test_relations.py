@@ -20,6 +20,7 @@ from sqlalchemy.orm import (
     attribute_keyed_dict,
     defer,
     foreign,
+    immediateload,
     joinedload,
     lazyload,
     mapped_column,
@@ -30,9 +31,10 @@ from sqlalchemy.orm import (
 )
 from sqlalchemy.orm.exc import ObjectDeletedError
 
-from erlen.db import Base, Database, Session
+from erlen.db import Base, Database, Session, relations
+from erlen.db.mixins import SoftDelete, soft_delete
+from erlen.db.not_loaded import NotLoaded
 from erlen.db.query_log import QueryLog, assert_queries, record_queries
-from erlen.db.relations import NotLoaded
 from erlen.errors import ErlenError
 
 
@@ -43,6 +45,10 @@ class Root(Base, isolated=True):
 class WithId(Root):
     __abstract__ = True
     id: Mapped[int] = mapped_column(primary_key=True)
+
+
+SHARED: dict[Any, Any] = {}
+"""Two relations may have been given the same `info`."""
 
 
 class Company(WithId):
@@ -167,6 +173,15 @@ class City(WithId):
         return isinstance(other, City)
 
     __hash__ = None  # type: ignore[assignment]
+
+
+class Remark(SoftDelete, WithId):
+    text: Mapped[str] = mapped_column(String(50), deferred=True)
+    answer_to_id: Mapped[int | None] = mapped_column(ForeignKey("remarks.id"))
+    answer_to: Mapped[Remark | None] = relationship(back_populates="answers", remote_side="Remark.id")
+    answers: Mapped[list[Remark]] = relationship(back_populates="answer_to", order_by="Remark.id")
+    quietly: Mapped[list[Remark]] = relationship(viewonly=True, lazy="raise", info=SHARED)
+    loudly: Mapped[Remark | None] = relationship(remote_side="Remark.id", viewonly=True, info=SHARED)
 
 
 latest = aliased(Comment, name="latest")
@@ -492,6 +507,13 @@ def test_three_levels_of_a_thousand_objects_asynchronously(database: Database) -
     run(database, main())
 
 
+def test_immediate_loading_is_for_all(lite: Database) -> None:
+    fill(lite)
+    with lite.session(strict=True) as db, assert_queries(2):
+        articles = db.scalars(select(Article).options(immediateload(Article.comments))).all()
+        assert [len(article.comments) for article in articles] == [3] * 6
+
+
 def test_options_of_the_query_hold_for_what_is_loaded_later(lite: Database) -> None:
     fill(lite)
     with lite.session() as db:
@@ -560,7 +582,7 @@ def test_changes_that_are_not_stored_yet_stay(lite: Database) -> None:
 
 def test_a_stream_loads_for_each_batch(database: Database) -> None:
     if database.url().get_backend_name() in ("mysql", "mariadb"):
-        pytest.skip("its drivers cannot send a statement while a result is being fetched")
+        pytest.skip("its drivers lose the rest of a stream when another statement is sent: there, load with the query's joins")
     fill(database, 20)
     with database.session() as db, record_queries() as log:
         names = [article.author.name for article in db.scalars(select(Article).execution_options(yield_per=5))]  # type: ignore[union-attr]
@@ -598,6 +620,30 @@ def test_criteria_hold_for_what_is_loaded(lite: Database) -> None:
             assert [len(article.comments) for article in articles] == [2] * 6
         with assert_queries(1):
             assert [len(article.namesakes) for article in articles] == [0] * 6
+
+
+def test_soft_deletion(database: Database) -> None:
+    with database.session() as db:
+        first, second, third = (Remark(text=f"text {number}") for number in range(3))
+        db.add_all([first, second, third])
+        db.flush()
+        answers = [Remark(text="answer", answer_to=remark) for remark in (first, second, third) for _ in "ab"]
+        db.add_all(answers)
+        db.flush()
+        soft_delete(answers[0])
+        soft_delete(third)
+    with database.session() as db:
+        remarks = db.scalars(select(Remark).where(Remark.answer_to_id.is_(None)).order_by(Remark.id)).all()
+        with assert_queries(1):
+            assert [len(remark.answers) for remark in remarks] == [1, 2]
+        db.expunge_all()
+        answers = list(db.scalars(select(Remark).where(Remark.answer_to_id.is_not(None)).order_by(Remark.id)))
+        with assert_queries(1):
+            assert [answer.answer_to and answer.answer_to.id for answer in answers] == [1, 2, 2, None, None]
+        db.expunge_all()
+        everything = db.scalars(select(Remark).order_by(Remark.id).execution_options(with_deleted=True)).all()
+        with assert_queries(1):
+            assert [remark.text for remark in everything] == ["text 0", "text 1", "text 2", *["answer"] * 6]
 
 
 def test_deleting_loads_what_belongs_to_all(lite: Database) -> None:
@@ -688,6 +734,41 @@ def test_load(database: Database) -> None:
             db.load(articles[0], Article.tags)
         with assert_queries(1):
             db.load((article for article in articles), Article.tags)
+
+
+def test_load_of_relations_that_raise(lite: Database) -> None:
+    with lite.session() as db:
+        db.add_all([Remark(text="a", answers=[Remark(text="b"), Remark(text="c")]) for _ in range(3)])
+    with lite.session() as db:
+        remarks = db.scalars(select(Remark).where(Remark.answer_to_id.is_(None))).all()
+        with pytest.raises(InvalidRequestError, match="lazy='raise'"):
+            assert remarks[0].quietly
+        with assert_queries(1):
+            db.load(remarks, Remark.quietly, Remark.loudly)
+        with assert_queries(0):
+            assert [[one.loudly for one in remark.quietly] for remark in remarks] == [[remark, remark] for remark in remarks]
+
+
+def test_looking_for_peers_in_vain_has_an_end(lite: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A session that holds very many objects of as many queries is not looked through again and again."""
+    fill(lite, 20)
+    with lite.session() as db:
+        monkeypatch.setattr(relations, "CREDIT_FOR_EACH", 5)
+        db._credit = 100
+        ids = list(db.scalars(select(Article.id)))
+        held = [db.get_one(Article, id) for id in ids]
+        with assert_queries(20):
+            assert all(article.author for article in held)
+        assert 0 <= db._credit < 40
+        others = all_of(db, Profile)
+        with record_queries() as log:
+            assert all(profile.author for profile in others)
+        assert len(log) == 0  # they are there
+        comments = all_of(db, Comment)
+        with record_queries() as log:
+            assert len({comment.article.id for comment in comments}) == 20
+            assert len({tag.id for article in held for tag in article.tags}) == 4
+        assert len(log) == 20  # the same as without peers
 
 
 def test_load_of_what_belongs_to_no_session(lite: Database) -> None:

@@ -15,6 +15,7 @@ import pytest
 from markupsafe import Markup
 from msgspec import Meta, Struct
 from sqlalchemy import BigInteger, ForeignKey, SmallInteger, String, create_engine, event, func, insert, orm, select
+from sqlalchemy.dialects.postgresql import ARRAY, INT4RANGE, Range
 from sqlalchemy.orm import Mapped, mapped_column, relationship, validates
 
 from erlen.db.columns import Choices, Digits, Email, IntegerChoices, Line, Money, Positive, Slug, Url
@@ -525,6 +526,20 @@ def test_a_subclass_may_judge_differently() -> None:
             return value.upper()
 
     assert Special(slug="a").slug == "a"  # a method that overrides another is marked anew, as with SQLAlchemy's `@validates`
+
+
+def test_a_type_of_the_user_s_own_has_its_own_idea_of_values() -> None:
+    class Family(AnyBase, isolated=True):
+        pass
+
+    class Booking(Family):
+        id: Mapped[int] = mapped_column(primary_key=True)
+        nights: Mapped[Range[int]] = mapped_column(INT4RANGE)
+        names: Mapped[list[str]] = mapped_column(ARRAY(String))
+
+    assert Booking(nights=Range(1, 3), names=["a"]).nights == Range(1, 3)
+    with pytest.raises(ValidationError, match=r"names\.0: Expected a string, got an integer"):
+        Booking(names=[1])
 
 
 def test_assigning_many_at_once_keeps_what_is_valid() -> None:

@@ -12,6 +12,7 @@ from erlen.debug import habits
 from erlen.debug.frames import frames_of
 from erlen.debug.hints import Hint, hints_for
 from erlen.debug.masking import Masker
+from erlen.errors import ConfigurationError
 from erlen.testing import RequestFactory
 
 
@@ -66,10 +67,12 @@ def test_an_application_that_is_run_by_python_itself_says_which_command_serves_i
 
 
 def test_an_application_is_given_no_name() -> None:
-    app = App(__name__)  # type: ignore[arg-type]
-    hint = hint_when(app.freeze)
-    assert hint.code == "app = App()"
-    assert __name__ in hint.text
+    with pytest.raises(ConfigurationError) as raised:
+        App(__name__)  # type: ignore[arg-type]
+    (mistake,) = raised.value.mistakes
+    assert mistake.message == f"App({__name__!r}): an application has no name"
+    assert mistake.where.startswith(f"{__file__}:")
+    assert mistake.fix == "write `App()`"
 
 
 @pytest.mark.parametrize(

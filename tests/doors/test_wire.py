@@ -120,12 +120,7 @@ def test_each_request_has_a_context_of_its_own(any_server: Server, path: str) ->
             assert (body or connection.recv(4096)) == b"0"
 
 
-LEAKS = "uvicorn starts the task of a request that was sent ahead in the context of the request before it"
-
-
-@pytest.mark.parametrize(
-    "kind", ["rsgi", "wsgi", "asgi-granian", pytest.param("asgi-uvicorn", marks=pytest.mark.xfail(reason=LEAKS, raises=AssertionError))]
-)
+@pytest.mark.parametrize("kind", ["rsgi", "wsgi", "asgi-granian", "asgi-uvicorn"])
 def test_each_request_that_was_sent_ahead_has_a_context_of_its_own(servers: Callable[[str], Server], kind: str) -> None:
     request = b"GET /state HTTP/1.1\r\nHost: example.com\r\n"
     raw = servers(kind).exchange((request + b"\r\n") * 5 + request + b"Connection: close\r\n\r\n")

@@ -166,7 +166,7 @@ def wsgi(app: Any, path: str) -> Callable[[], int]:
 
 
 async def walk_on_loop(serve: Callable[[], Coroutine[Any, Any, int]], handler: CodeType) -> Way:
-    assert await serve() == 200  # what is loaded or made at the first request does not count
+    assert await asyncio.create_task(serve()) == 200  # what is loaded or made at the first request does not count
     walk = Walk(serve.__code__, handler)
     sys.setprofile(walk)
     try:

@@ -20,9 +20,10 @@ from typing import Any
 
 import pytest
 
-from erlen import App, Settings
+from erlen import App, Settings, render
 from erlen.observe import configure_logging
 from erlen.observe.logging import JsonFormatter, RequestFilter, TextFormatter
+from erlen.templates import render_string
 from erlen.testing import Client
 
 MakeClient = Callable[..., Client]
@@ -184,6 +185,37 @@ def test_tracebacks_are_there(configure: Configure, stream: io.StringIO) -> None
     (line,) = lines(stream)
     assert line["exception"].splitlines()[0] == "KeyError: 'inner'"
     assert line["exception"].splitlines()[-1] == "ValueError: outer"
+
+
+def test_the_line_of_a_template_stands_above_the_way_to_it(
+    configure: Configure, client_for: MakeClient, stream: io.StringIO, tmp_path: Path
+) -> None:
+    (tmp_path / "inner.html").write_text("<h1>Books</h1>\n{{ 1 / nothing }}\n")
+    (tmp_path / "outer.html").write_text("<p>\n<p>\n{% include 'inner.html' %}\n")
+    app = App(templates=tmp_path)
+
+    @app.get("/")
+    def home() -> str:
+        return render("outer.html", nothing=0)
+
+    @app.get("/text")
+    def text() -> str:
+        return render_string("\n\n{{ 1 / nothing }}", nothing=0)
+
+    client = client_for(app, raise_errors=False)
+    configure(Settings(log_format="text"))
+    assert client.get("/").status == 500
+    shown = stream.getvalue().splitlines()
+    assert shown[1:4] == [
+        f'    In the template "{tmp_path / "inner.html"}", line 2',
+        "        {{ 1 / nothing }}",
+        "    Traceback (most recent call last):",
+    ]
+    assert client.get("/text").status == 500
+    shown = stream.getvalue().splitlines()[len(shown) :]
+    assert shown[1:3] == ['    In the template "<template>", line 3', "    Traceback (most recent call last):"]
+    logging.getLogger("shop").info("no exception")
+    assert "template" not in stream.getvalue().splitlines()[-1]
 
 
 def logging_app() -> App:

@@ -61,7 +61,12 @@ with Client(app, headers={"accept": "text/html"}) as client:
 
 def blocks_of(page: Path) -> list[tuple[str, str]]:
     """Return the language and text of each block of a page."""
-    found = BLOCK.findall(page.read_text(encoding="utf-8"))
+    return blocks_in(page.read_text(encoding="utf-8"))
+
+
+def blocks_in(text: str) -> list[tuple[str, str]]:
+    """Return the language and text of each block of Markdown."""
+    found = BLOCK.findall(text)
     return [(language, re.sub(f"^{indent}", "", text, flags=re.MULTILINE)) for indent, language, text in found]
 
 
@@ -80,6 +85,15 @@ def failure_of(folder: Path, *arguments: str, variables: str = "") -> str:
     """Run Python in the folder of a page; return what it says of its failure."""
     answer = run(folder, *arguments, variables=variables)
     return "" if answer.returncode == 0 else answer.stdout + answer.stderr
+
+
+def failure_of_tests(folder: Path) -> str:
+    """Run the tests in the folder of a page; return what pytest says of their failure.
+
+    A reader has Erlen's plugin alone; the others that are installed here would take most of the time.
+    """
+    options = ("-q", "-p", "no:cacheprovider", "-p", "erlen.testing.plugin")
+    return failure_of(folder, "-m", "pytest", *options, variables="PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 ")
 
 
 def exchanges(text: str) -> Iterator[tuple[str, str]]:
@@ -132,7 +146,7 @@ def test_the_blocks_of_a_page_work_as_written(page: Path, tmp_path: Path) -> Non
                 assert not failure, f"{page}:\n{text}\n{failure}"
     failure = ""
     if any(folder.glob("test_*.py")):
-        failure += failure_of(folder, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist")
+        failure += failure_of_tests(folder)
     if (folder / "app.py").exists():
         failure += failure_of(folder, "-m", "erlen", "check")
         failure += failure_of(folder, "-c", PAGES_IN_DEBUG_MODE, variables="DEBUG=1")
@@ -266,3 +280,21 @@ def test_the_tutorial_begins_with_what_erlen_new_makes(tmp_path: Path) -> None:
     assert shown.removeprefix("# app.py\n") == (tmp_path / "reading" / "app.py").read_text(encoding="utf-8")
     listed = set(re.findall(r"^\| `([\w./]+)`", page.read_text(encoding="utf-8"), re.MULTILINE))
     assert {path.parts[0] for path in made} - {name.rstrip("/") for name in listed} == {"README.md"}
+
+
+def test_the_tutorial_goes_on_from_page_to_page(tmp_path: Path) -> None:
+    """One reader, one folder: what a part writes must not break what an earlier part tested."""
+    from erlen.cli.new import make
+
+    folder = tmp_path / "reading"
+    make(folder, "app")
+    for name in ("page.md", "form.md", "api.md", "growing.md"):
+        page = DOCS / "tutorial" / name
+        # Folded notes repeat what stands in the folder already.
+        text = re.sub(r"^\?\?\? note.*?(?=^\S)", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+        for language, block in blocks_in(text):
+            if language in FILES:
+                write_block(folder, page, language, block)
+        failure = failure_of_tests(folder)
+        assert not failure, f"{page}:\n{failure}"
+    assert {path.name for path in folder.glob("test_*.py")} == {"test_app.py", "test_form.py", "test_api.py", "test_settings.py"}

@@ -51,6 +51,8 @@ class App(Routes):
         templates: str | Path | Plugin | None = None,
         static: str | Path | None = None,
     ) -> None:
+        if isinstance(settings, str):  # as in Flask
+            raise ConfigurationError(Mistake(f"App({settings!r}): an application has no name", caller()[0], "write `App()`"))
         super().__init__(slashes=slashes, dependencies=dependencies, templates=templates, static=static)
         self.settings: Settings | type[Settings] = Settings if settings is None else settings
         frame = sys._getframe(1)

@@ -185,8 +185,8 @@ def _page(request: Request, known: HTTPError) -> str:
     from markupsafe import escape
 
     items = "".join(f"<li><b>{escape(place)}</b>: {escape(message)}</li>" for place, message in _faults(known))
-    body = f"<h1><span>{known.status}</span> {escape(known.title)}</h1>"
-    body += f"\n<p>{escape(known.detail)}</p>" if known.detail else ""
+    detail = known.detail or ("Something went wrong on our side. Please try again later." if known.status == 500 else "")
+    body = f"<h1><span>{known.status}</span> {escape(known.title)}</h1>" + (f"\n<p>{escape(detail)}</p>" if detail else "")
     body += f"\n<ul>{items}</ul>" if items else ""
     return _page_template().substitute(title=f"{known.status} {escape(known.title)}", nonce=request.csp_nonce, body=body)
 

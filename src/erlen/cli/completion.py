@@ -13,7 +13,7 @@ def command(shell: str) -> None:
     """Print what completes `erlen` commands, options and your application's own commands in a shell.
 
     \b
-    Examples, each for good:
+    To have it in every new shell:
       erlen completion bash >> ~/.bashrc
       erlen completion zsh >> ~/.zshrc
       erlen completion fish > ~/.config/fish/completions/erlen.fish

@@ -34,10 +34,11 @@ def command(spec: str | None, names: tuple[str, ...], changed: bool, in_developm
     variable of a setting `user` is ERLEN_USER.
 
     \b
-    erlen settings                   all of them
-    erlen settings --changed         what is not as Erlen has it
-    erlen settings debug threads     two of them
-    erlen settings --dev             as they are in development
+    Examples:
+      erlen settings                   all of them
+      erlen settings --changed         what is not as Erlen has it
+      erlen settings debug threads     two of them
+      erlen settings --dev             as they are in development
     """  # noqa: D301 - click reads the character
     from erlen.app.application import App
     from erlen.app.sources import variable_of

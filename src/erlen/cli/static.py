@@ -74,12 +74,15 @@ def find(spec: str | None, name: str) -> None:
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 @click.pass_obj
 def list_files(spec: str | None, *, as_json: bool) -> None:
-    """List the static files: name, size, and where each is."""
+    """List the static files: name, size, and where each is.
+
+    A file that a build lists and that is no longer there has `missing` for its size, in JSON `null`.
+    """
     from erlen.cli.application import loading
 
     with loading():
         files = sorted(_files(_collection(spec)).items())
-    rows = [(name, os.path.getsize(file.path), _shown(file.path)) for name, file in files]
+    rows = [(name, _size_of(file.path), _shown(file.path)) for name, file in files]
     if as_json:
         import json
 
@@ -87,7 +90,8 @@ def list_files(spec: str | None, *, as_json: bool) -> None:
         return
     width = max((len(name) for name, _, _ in rows), default=0)
     for name, size, path in rows:
-        click.echo(f"{name.ljust(width)}  {_size(size).rjust(8)}  {path}")
+        shown = "missing" if size is None else _size(size)
+        click.echo(f"{name.ljust(width)}  {shown.rjust(8)}  {path}")
 
 
 def _collection(spec: str | None) -> Collection:
@@ -106,6 +110,13 @@ def _files(collection: Collection) -> dict[str, StaticFile]:
         return files
     index = collection.index
     return {name: found[0] for name in index.names() if (found := index.find(name)) is not None} | files
+
+
+def _size_of(path: str) -> int | None:
+    try:
+        return os.path.getsize(path)
+    except FileNotFoundError:
+        return None
 
 
 def _shown(path: str) -> str:

@@ -172,7 +172,8 @@ class Supervisor:
         lines = [("network", network_place(host, port, news.hosts))]
         lines += [("app", f"{news.app} in {news.root}" if news.app else "")]
         lines += [("door", news.door), ("debug", "on" if news.debug else "off")] if news.state == "serving" else []
-        lines += [("watches", f"{self.watcher.count} files by {means}")]
+        count = self.watcher.count
+        lines += [("watches", f"{count} {'file' if count == 1 else 'files'} by {means}")]
         click.echo(f"Erlen serves {click.style(self.address, bold=True)} for development; Ctrl-C ends it", err=True)
         for name, text in lines:
             if text:

@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy.orm import Mapped, Relationship
 
 from erlen.errors import Mistake, raise_all
-from erlen.schema.hints import _annotations, _evaluate_in_class, place_of, type_name
+from erlen.schema.hints import _annotations, _evaluate, _module_names, _type_params, place_of, type_name
 
 __all__ = ["annotations_of", "names_at_definition", "settle_annotations"]
 
@@ -28,11 +28,14 @@ def annotations_of(model: type) -> dict[str, Any]:
 
 
 def names_at_definition() -> dict[str, object]:
-    """Return the local names where the class statement stands that is being run; none at module level."""
+    """Return the names that a class statement which is being run sees, besides those of its module."""
     frame: Any = sys._getframe(2)
-    while frame is not None and frame.f_code.co_name in ("__init_subclass__", "__new__"):
+    while frame.f_code.co_name in ("__init_subclass__", "__new__") and frame.f_back is not None:
         frame = frame.f_back
-    return {} if frame is None or frame.f_locals is frame.f_globals else dict(frame.f_locals)
+    module = sys.modules.get(frame.f_globals.get("__name__", ""))
+    # What a notebook or a test of documents executes has names that no module has.
+    names = {} if frame.f_globals is getattr(module, "__dict__", None) else dict(frame.f_globals)
+    return names if frame.f_locals is frame.f_globals else {**names, **frame.f_locals}
 
 
 def settle_annotations(cls: type, local_names: Mapping[str, object]) -> None:
@@ -48,11 +51,13 @@ def settle_annotations(cls: type, local_names: Mapping[str, object]) -> None:
     for base in cls.__mro__:
         if base is not cls and ("__mapper__" in vars(base) or base.__module__.startswith("sqlalchemy.")):
             continue
+        # A mixin's own module comes before the place where it is used.
+        names = {**_module_names(base), **local_names} if base is cls else {**local_names, **_module_names(base)}
         hints = _annotations(base)
         settled: dict[str, Any] = {}
         for name, hint in hints.items():
             try:
-                settled[name] = _evaluate_in_class(base, local_names, hint)
+                settled[name] = _evaluate(hint, {**vars(base), **_type_params(base), base.__name__: base}, names)
             except Exception as error:  # noqa: BLE001 - an annotation is the user's code and may raise anything
                 settled[name] = hint
                 if _needs_its_type(hint, vars(base).get(name)):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import weakref
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Generator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from itertools import count
 from typing import TYPE_CHECKING, Any
@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 from sqlalchemy import URL, Connection, Engine, MetaData, inspect, text
 
+from erlen.db.columns import use_secret_keys
 from erlen.db.engines import EngineColour, EngineOptions, Engines, is_memory, make_engines, resolve_url
 from erlen.db.model import Base, metadata_for
+from erlen.db.query_log import watch
 from erlen.db.session import AsyncSession, Session
 from erlen.errors import ConfigurationError, Mistake
 from erlen.security.signing import random_key
@@ -161,8 +163,7 @@ class Database:
                         place = f"{each.database}?vfs={each.query.get('vfs', 'memdb')}"
                         self._keep.append(sqlite3.connect(place, uri=True, check_same_thread=False))
                 engines[name] = made = make_engines(url, colour, self._options)
-                from erlen.db.query_log import watch
-
+                use_secret_keys(made.engine, self.keys)
                 watch(made.engine, name, slow_query=self.slow_query)
             return engines[name]
 
@@ -204,7 +205,7 @@ class Database:
     # -- sessions -------------------------------------------------------------------------------------------------------------
 
     @contextmanager
-    def session(self, *, reading: bool = False, strict: bool = False) -> Iterator[Session]:
+    def session(self, *, reading: bool = False, strict: bool = False) -> Generator[Session, None, None]:
         """Open a session; its transaction is committed at the end of the block, and rolled back when the block raises."""
         with Session(self, reading=reading, strict=strict) as session:
             try:
@@ -215,7 +216,7 @@ class Database:
             session.finish(keep=True)
 
     @asynccontextmanager
-    async def async_session(self, *, reading: bool = False, strict: bool = False) -> AsyncIterator[AsyncSession]:
+    async def async_session(self, *, reading: bool = False, strict: bool = False) -> AsyncGenerator[AsyncSession, None]:
         """Open a session for `async def` code; see `session`."""
         async with AsyncSession(self, reading=reading, strict=strict) as session:
             try:
@@ -226,7 +227,7 @@ class Database:
             await session.finish(keep=True)
 
     @contextmanager
-    def turn(self) -> Iterator[None]:
+    def turn(self) -> Generator[None, None, None]:
         """Wait until no other request uses the one connection of a test; without one there is nothing to wait for."""
         if not self.bound:
             yield
@@ -235,14 +236,14 @@ class Database:
                 yield
 
     @asynccontextmanager
-    async def async_turn(self) -> AsyncIterator[None]:
+    async def async_turn(self) -> AsyncGenerator[None, None]:
         """Do the same as `turn`, without holding up the event loop."""
         if not self.bound:
             yield
             return
         import asyncio
 
-        while not self._turn_lock.acquire(blocking=False):
+        while not self._turn_lock.acquire(blocking=False):  # noqa: ASYNC110 - it is held by threads too
             await asyncio.sleep(0.001)
         try:
             yield
@@ -279,7 +280,7 @@ class Database:
         return missing
 
     @contextmanager
-    def _connect(self, name: str) -> Iterator[Connection]:
+    def _connect(self, name: str) -> Generator[Connection, None, None]:
         if self.bound:
             yield self.bound[name]
         else:

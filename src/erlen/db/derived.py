@@ -150,15 +150,20 @@ class Read(Derived[M]):
     def of(cls, instance: M) -> Self:
         """Make it of an object; `Read.of(article)` is a `Read[Article]`."""
         made: Any = cls if cls.__model__ is not None else _derived(cls, type(instance))
-        own = {field.name for field in fields_of(type(instance))}
-        values = {}
-        for field in struct_fields_of(made):
-            value = getattr(instance, field.name)
-            # What a column holds was judged when it was stored; what is more may be objects, to be read as their types say.
-            values[field.name] = (
-                value if field.name in own else msgspec.convert(value, field.annotation, from_attributes=True, dec_hook=convert_custom)
-            )
+        # What a column holds was judged when it was stored; what else there is may be objects, to be read as their types say.
+        values = {name: getattr(instance, name) for name in made.__struct_fields__}
+        for name, annotation in _added(made):
+            values[name] = msgspec.convert(values[name], annotation, from_attributes=True, dec_hook=convert_custom)
         return made(**values)  # type: ignore[no-any-return]
+
+
+def _added(made: Any) -> tuple[tuple[str, Any], ...]:
+    """Return the fields that a class has besides those of its model, with their types."""
+    found: tuple[tuple[str, Any], ...] | None = vars(made).get("__added__")
+    if found is None:
+        own = {field.name for field in fields_of(made.__model__)}
+        found = made.__added__ = tuple((field.name, field.annotation) for field in struct_fields_of(made) if field.name not in own)
+    return found
 
 
 def _derived(kind: type[Derived[Any]], model: type[Base]) -> Any:

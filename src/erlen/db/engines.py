@@ -19,7 +19,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DisconnectionError
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from erlen.errors import ConfigurationError, Mistake
+from erlen.errors import ConfigurationError, ErlenError, Mistake
 
 __all__ = ["EngineOptions", "Engines", "make_engines", "resolve_url"]
 
@@ -138,6 +138,7 @@ def _prepare(engine: Engine, backend: str, options: EngineOptions) -> None:
         event.listen(engine, "checkout", _refuse_dead)
     if backend in ("mysql", "mariadb"):
         event.listen(engine, "connect", _Mysql(options).connect)
+        event.listen(engine, "before_cursor_execute", _refuse_during_stream)
     if backend != "postgresql":
         event.listen(engine, "begin", _begin)
 
@@ -146,6 +147,16 @@ def _begin(connection: Connection) -> None:
     statement = connection.get_execution_options().get("erlen_begin", "BEGIN")
     if statement:
         connection.exec_driver_sql(statement)
+
+
+def _refuse_during_stream(connection: Connection, *_: Any) -> None:
+    """Refuse a statement while a stream is open: the MySQL drivers would drop the rest of the stream, with no more than a warning."""
+    driver = getattr(connection.connection.dbapi_connection, "driver_connection", connection.connection.dbapi_connection)
+    if getattr(getattr(driver, "_result", None), "unbuffered_active", False):
+        raise ErlenError(
+            "MySQL and MariaDB send one result at a time, and a stream is being read: load what it needs with the stream's own query "
+            "(`joinedload`), or read it with `db.batches(…)`"
+        )
 
 
 def _refuse_dead(connection: Any, record: Any, proxy: Any) -> None:
@@ -247,8 +258,8 @@ class _Mysql:
         if self._limit is not None:
             cursor.execute("SELECT VERSION()")
             is_maria = "mariadb" in str(cursor.fetchone()).lower()
-            name, value = ("max_statement_time", f"{self._limit:g}") if is_maria else ("max_execution_time", str(_milliseconds(self._limit)))
-            cursor.execute(f"SET SESSION {name} = {value}")
+            limit = f"max_statement_time = {self._limit:g}" if is_maria else f"max_execution_time = {_milliseconds(self._limit)}"
+            cursor.execute(f"SET SESSION {limit}")
         cursor.close()
 
 

@@ -125,7 +125,11 @@ class Factory(Generic[M]):
         bodies = {
             name: value for base in reversed(cls.__mro__) for name, value in vars(base).items() if base not in (Factory, Generic, object)
         }
-        return {name: value for name, value in bodies.items() if name != "model" and not name.startswith("_")}
+        return {
+            name: value
+            for name, value in bodies.items()
+            if name != "model" and not name.startswith("_") and not isinstance(value, (classmethod, staticmethod, property))
+        }
 
 
 def _made(value: Any, number: int, makers: tuple[type[Base], ...]) -> Any:

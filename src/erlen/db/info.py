@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Final
 
@@ -22,7 +22,7 @@ from erlen.types import MISSING
 if TYPE_CHECKING:
     from erlen.db.model import Base
 
-__all__ = ["FieldInfo", "ModelInfo", "RelationInfo", "describe", "fields_of", "is_unique", "private", "read_only"]
+__all__ = ["FieldInfo", "ModelInfo", "RelationInfo", "describe", "fields_of", "is_made", "is_unique", "private", "read_only"]
 
 
 class Access(Enum):
@@ -151,7 +151,35 @@ def fields_of(model: type[Base]) -> tuple[FieldInfo, ...]:
 def scalar_default(column: Any) -> Any:
     """Return the value that a column has when nothing is said, where Python can tell before it is stored; else `MISSING`."""
     default: Any = getattr(column, "default", None)
-    return default.arg if default is not None and default.is_scalar else MISSING
+    if default is None:
+        return MISSING
+    # SQLAlchemy wraps functions that take no context, as functools does.
+    if default.is_callable and (made := getattr(default.arg, "__wrapped__", None)) in (list, dict, set):
+        return made()
+    return default.arg if default.is_scalar else MISSING
+
+
+def is_made(columns: Iterable[Any], mapper: Mapper[Any]) -> bool:
+    """Whether columns that share an attribute have a value without being given one.
+
+    By a default, a number that the database counts or SQLAlchemy does, or the key of the parent's row (joined-table inheritance).
+    """
+    parent: Any = None if mapper.inherits is None else mapper.inherits.local_table
+    return any(
+        column.default is not None
+        or column.server_default is not None
+        or column is getattr(column.table, "autoincrement_column", None)
+        or column is mapper.polymorphic_on
+        or column is mapper.version_id_col
+        or (
+            parent is not None
+            and column.primary_key
+            and column.table is not parent
+            and any(key.column.table is parent for key in column.foreign_keys)
+        )
+        for column in columns
+        if isinstance(column, Column)
+    )
 
 
 def _describe(model: type[Base], mapper: Mapper[Any]) -> ModelInfo:
@@ -195,7 +223,7 @@ def _field(prop: ColumnProperty[Any], annotation: Any, mapper: Mapper[Any]) -> F
     nullable = column is None or bool(column.nullable)
     computed = column is None or column.computed is not None
     key = column is not None and column.primary_key
-    made = computed or any(_is_made(each) for each in prop.columns) or column is mapper.polymorphic_on
+    made = computed or is_made(prop.columns, mapper)
     hidden = private in metadata or bool(info.get("private"))
     secret = any(isinstance(item, Encryption) for item in metadata) or any(
         getattr(unwrap(member), "__secret__", False) is True for member in members_of(annotation)
@@ -218,14 +246,6 @@ def _field(prop: ColumnProperty[Any], annotation: Any, mapper: Mapper[Any]) -> F
         editable=not fixed and column is not mapper.polymorphic_on,
         deferred=prop.deferred,
     )
-
-
-def _is_made(column: Any) -> bool:
-    """Whether a column has a value without being given one: a default, or a number that the database counts."""
-    if not isinstance(column, Column):
-        return False
-    has_default = column.default is not None or column.server_default is not None
-    return has_default or column is getattr(column.table, "autoincrement_column", None)
 
 
 def _relation(relation: RelationshipProperty[Any], mapper: Mapper[Any]) -> RelationInfo:

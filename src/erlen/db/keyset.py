@@ -175,9 +175,10 @@ def _name(expression: Any) -> str:
     """Return a text that is the same in every process."""
     if isinstance(expression, Column) and isinstance(expression.table, Table):
         return f"{expression.table.fullname}.{expression.name}"  # PERF: making SQL of it takes twenty times as long
-    inspected: Any = None if isinstance(expression, ColumnElement) else inspect(expression, raiseerr=False)
-    is_entity = inspected is not None and (inspected.is_mapper or inspected.is_aliased_class)
-    return str(inspected.mapper.class_.__qualname__ if is_entity else expression)
+    if isinstance(expression, ColumnElement):
+        return str(expression)
+    inspected: Any = inspect(expression)
+    return str(inspected.mapper.class_.__qualname__ if inspected.is_mapper or inspected.is_aliased_class else expression)
 
 
 def _pack(value: Any) -> object:

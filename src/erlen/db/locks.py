@@ -8,9 +8,9 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import event, inspect, text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, InvalidRequestError
 
-from erlen.db.selection import fetch_all, statement_of
+from erlen.db.selection import NoneFound, fetch_all, statement_of
 from erlen.errors import Conflict
 
 if TYPE_CHECKING:
@@ -39,15 +39,20 @@ def lock_object(db: Queries, instance: Any, *, nowait: bool) -> None:
     db.start_writing()
     with refusing():
         # Only the columns: relations that are loaded stay so.
-        db.refresh(instance, inspect(instance).mapper.column_attrs.keys(), with_for_update={"nowait": nowait})
+        try:
+            db.refresh(instance, inspect(instance).mapper.column_attrs.keys(), with_for_update={"nowait": nowait})
+        except InvalidRequestError:
+            if instance not in db:
+                raise
+            raise NoneFound(f"the row of this {type(instance).__name__} is gone") from None
 
 
 def acquire(db: Queries, name: str, *, wait: bool) -> None:
     """Take the lock of a name until the transaction ends; see `Queries.advisory_lock`."""
-    connection = db.connection()  # on SQLite this is the lock
     digest = sha256(name.encode()).digest()
-    backend = connection.dialect.name
     with refusing():
+        connection = db.connection()  # on SQLite this is the lock
+        backend = connection.dialect.name
         if backend == "postgresql":
             function = "pg_advisory_xact_lock" if wait else "pg_try_advisory_xact_lock"
             taken = connection.scalar(text(f"SELECT {function}(:number)"), {"number": int.from_bytes(digest[:8], signed=True)})

@@ -59,9 +59,10 @@ class Timestamps:
 class SoftDelete:
     """Rows that stay after they are deleted, and are seen no more: `soft_delete(article)`, `restore(article)`.
 
-    Every `select()` of a session leaves them out, in relations and joins too, and `get` does not find them; so a relation to a deleted
-    object is None. A statement sees them with `.execution_options(with_deleted=True)`. `db.delete(article)` and `delete()` statements
-    still remove rows. Unique columns hold for deleted rows too, unless the unique index has a condition.
+    Every `select()` of a session leaves them out, in relations and joins too, and `get` does not find them unless the session holds them
+    already; so a relation to a deleted object is None. A statement sees them with `.execution_options(with_deleted=True)`.
+    `db.delete(article)`, `delete()` and `update()` statements do what they always do. Unique columns hold for deleted rows too, unless the
+    unique index has a condition.
     """
 
     deleted_at: Mapped[Annotated[datetime | None, read_only]] = mapped_column(default=None, index=True, sort_order=92)
@@ -97,7 +98,11 @@ def hide_deleted(state: ORMExecuteState) -> None:
         state.statement = criteria(state.statement)
 
 
-_NOT_DELETED = with_loader_criteria(SoftDelete, lambda cls: cls.deleted_at.is_(None), include_aliases=True)
+def _is_there(cls: type[SoftDelete]) -> Any:  # not a lambda: objects keep the options of their query, also pickled
+    return cls.deleted_at.is_(None)
+
+
+_NOT_DELETED = with_loader_criteria(SoftDelete, _is_there, include_aliases=True)
 
 
 # -- versions ----------------------------------------------------------------------------------------------------------------
@@ -110,7 +115,7 @@ class Versioned:
     """
 
     version: Mapped[Annotated[int, read_only]] = mapped_column(default=1, sort_order=93)
-    __mapper_args__: Any = {"version_id_col": version}
+    __mapper_args__: Any = {"version_id_col": version}  # noqa: RUF012 - as in `Base`
 
 
 def stale_conflict(_: StaleDataError) -> Conflict:

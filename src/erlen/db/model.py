@@ -5,7 +5,8 @@ They are SQLAlchemy's declarative classes, and everything that SQLAlchemy docume
 
 from __future__ import annotations
 
-from copy import copy
+from collections.abc import Hashable
+from copy import copy, deepcopy
 from difflib import get_close_matches
 from typing import Any, ClassVar
 
@@ -112,9 +113,13 @@ class Base(AsyncAttrs, DeclarativeBase):
             # A hybrid property may fail on the class, and still be set on an object.
             if not hasattr(cls, name) and not any(name in vars(base) for base in cls.__mro__):
                 raise TypeError(_unknown(cls, name))
-        for name, default in _defaults_of(cls):
-            if name not in values:
+        for name, default, is_shared in _defaults_of(cls):
+            if name in values:
+                continue
+            if is_shared:
                 set_committed_value(self, name, default)
+            else:
+                values[name] = deepcopy(default)
         assign(self, values)
 
     def __repr__(self) -> str:
@@ -122,7 +127,7 @@ class Base(AsyncAttrs, DeclarativeBase):
 
     def __json__(self) -> dict[str, Any]:
         """Return what leaves as JSON: the public fields that are loaded. Relations do not: name them in a Struct, or `Read[…]`."""
-        values = inspect(self).dict
+        values = vars(self)
         return {field.name: values[field.name] for field in fields_of(type(self)) if not field.private and field.name in values}
 
 
@@ -151,11 +156,12 @@ def metadata_for(database: str = DEFAULT_DATABASE, *, base: type[Base] = Base) -
     return tables[database]
 
 
-def _defaults_of(cls: type[Base]) -> tuple[tuple[str, Any], ...]:
-    """Return the fields with a default that exists before the flush."""
-    found: tuple[tuple[str, Any], ...] | None = vars(cls).get("__defaults__")
+def _defaults_of(cls: type[Base]) -> tuple[tuple[str, Any, bool], ...]:
+    """Return the fields with a default that exists before the flush, and whether objects may share it."""
+    found: tuple[tuple[str, Any, bool], ...] | None = vars(cls).get("__defaults__")
     if found is None:
-        found = tuple((field.name, field.default) for field in fields_of(cls) if field.default is not MISSING)
+        with_default = [field for field in fields_of(cls) if field.default is not MISSING]
+        found = tuple((field.name, field.default, isinstance(field.default, Hashable)) for field in with_default)
         type.__setattr__(cls, "__defaults__", found)  # not a mapped attribute: past SQLAlchemy's own
     return found
 
@@ -171,8 +177,9 @@ def _repr_of(instance: Base) -> str:
     cls = type(instance)
     state: InstanceState[Any] = inspect(instance)
     values = state.dict
-    shown = [f"{field.name}={values[field.name]!r}" for field in fields_of(cls) if field.key and values.get(field.name) is not None]
-    shown = shown or ["new"]
+    names = [state.mapper.get_property_by_column(column).key for column in state.mapper.primary_key]
+    key = state.identity or [values.get(name) for name in names]
+    shown = [f"{name}={value!r}" for name, value in zip(names, key, strict=True) if value is not None] or ["new"]
     for field in fields_of(cls):
         value = values.get(field.name)
         if isinstance(value, str) and not field.key and not field.private and not is_secret(field.name):

@@ -37,6 +37,7 @@ def set_up(database: Database, setup: Setup) -> None:
         database._resolve()
     if not database._sized:
         database._options = replace(database._options, pool_size=settings.threads)
+    database.base.registry.configure()
     database.keys = (settings.secret_key, *settings.secret_key_fallbacks)
 
     def open_session(request: Request) -> Generator[Session, Response | None, None]:
@@ -95,7 +96,7 @@ def _wants_primary(database: Database, request: Request) -> bool:
 def _stay(database: Database, request: Request, response: Response | None, wrote: bool) -> None:
     """Let a visitor who has written read what was written, until the replicas have it."""
     if wrote and response is not None and database.has_replicas:
-        response.set_cookie(_COOKIE, "1", max_age=round(database.sticky), secure=request.scheme == "https", http_only=True)
+        response.set_cookie(_COOKIE, "1", max_age=round(database.sticky), secure=request.scheme == "https", httponly=True)
 
 
 def _create_tables(database: Database, *, always: bool) -> None:
@@ -112,10 +113,11 @@ def _create_tables(database: Database, *, always: bool) -> None:
 
 
 def _mistakes(database: Database, settings: Any) -> list[Mistake]:
-    mistakes = []
-    for health in database.health():
-        if not health.ok:
-            mistakes.append(Mistake(f"the database {health.name!r} does not answer: {health.error}", fix="start it, or correct its URL"))
+    mistakes = [
+        Mistake(f"the database {health.name!r} does not answer: {health.error}", fix="start it, or correct its URL")
+        for health in database.health()
+        if not health.ok
+    ]
     if not mistakes and (missing := database.missing_tables()):
         mistakes.append(Mistake(f"the database lacks tables: {', '.join(missing[:8])}", fix="make them: `database.create_all()`"))
     if not settings.debug and any(is_memory(database.url(name)) for name in database.names):

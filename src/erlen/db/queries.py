@@ -21,14 +21,27 @@ from erlen.db.fields import Fields, names_of
 from erlen.db.keyset import Keyset, read_keyset
 from erlen.db.locks import acquire, lock_object, lock_rows
 from erlen.db.page import Page, Total, read_page
-from erlen.db.selection import Source, count_rows, each_once, fetch_all, has_rows, is_bad_data, is_limited, statement_of, value_of
+from erlen.db.selection import (
+    MultipleFound,
+    NoneFound,
+    Source,
+    count_rows,
+    each_once,
+    fetch_all,
+    has_rows,
+    is_bad_data,
+    is_limited,
+    statement_of,
+    title_of,
+    value_of,
+)
 from erlen.db.upsert import upsert_rows
-from erlen.errors import ErlenError, InvalidRequest, NotFound
+from erlen.errors import InvalidRequest, NotFound
 
 if TYPE_CHECKING:
     from erlen.db.database import Database
 
-__all__ = ["AsyncQueries", "MultipleFound", "NoneFound", "Queries"]
+__all__ = ["AsyncQueries", "Queries"]
 
 Item = TypeVar("Item")
 Key = TypeVar("Key")
@@ -36,14 +49,6 @@ Key = TypeVar("Key")
 One = TypeVar("One")
 Two = TypeVar("Two")
 Columns = TypeVarTuple("Columns")
-
-
-class NoneFound(ErlenError, NoResultFound):
-    """No row was found where there must be one."""
-
-
-class MultipleFound(ErlenError, MultipleResultsFound):
-    """Several rows were found where there must be one."""
 
 
 class Queries(orm.Session):
@@ -100,9 +105,9 @@ class Queries(orm.Session):
         try:
             return value_of(rows.one())
         except NoResultFound:
-            raise NoneFound(f"there is no row where one must be: {_title(what)}") from None
+            raise NoneFound(f"there is no row where one must be: {title_of(what)}") from None
         except MultipleResultsFound:
-            raise MultipleFound(f"there are several rows where one must be: {_title(what)}") from None
+            raise MultipleFound(f"there are several rows where one must be: {title_of(what)}") from None
 
     @overload
     def one_or_none(self, what: Source[Item], *where: ColumnExpressionArgument[bool]) -> Item | None: ...
@@ -120,7 +125,7 @@ class Queries(orm.Session):
         try:
             return value_of(rows.one_or_none())
         except MultipleResultsFound:
-            raise MultipleFound(f"there are several rows where at most one may be: {_title(what)}") from None
+            raise MultipleFound(f"there are several rows where at most one may be: {title_of(what)}") from None
 
     @overload
     def get_or_404(self, what: type[Item], key: object, /) -> Item: ...
@@ -148,7 +153,7 @@ class Queries(orm.Session):
         except NoneFound:
             found = None
         if found is None:
-            name = _title(what)
+            name = title_of(what)
             raise NotFound(f"There is no such {name}." if name else "")
         return found
 
@@ -514,11 +519,3 @@ class Queries(orm.Session):
         """
         acquire(self, name, wait=wait)
         yield
-
-
-def _title(what: Any) -> str:
-    """Return what a query is about, as an error may name it."""
-    if isinstance(what, type):
-        return what.__name__
-    described = getattr(what, "column_descriptions", None)
-    return str(described[0]["name"]) if described else "row"

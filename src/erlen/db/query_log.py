@@ -209,8 +209,7 @@ def watch(engine: Engine, name: str, *, slow_query: float | None = None) -> None
     """
 
     def before(connection: Connection, cursor: Any, statement: str, parameters: Any, context: Any, many: bool) -> None:
-        # What begins and ends transactions is no query: each engine says it in another way.
-        if (slow_query is not None or _active_log.get() is not None) and not _CONTROLS(statement):
+        if slow_query is not None or _active_log.get() is not None:
             context.erlen_began = perf_counter()
 
     def after(connection: Connection, cursor: Any, statement: str, parameters: Any, context: Any, many: bool) -> None:
@@ -227,6 +226,8 @@ def watch(engine: Engine, name: str, *, slow_query: float | None = None) -> None
         context.erlen_began = None  # what fails after it has run, as a conversion of its rows, is no second statement
         seconds = perf_counter() - began
         log = _active_log.get()
+        if log is not None and _CONTROLS(statement):
+            log = None  # what begins and ends transactions is no query: each engine says it in another way
         slow = slow_query is not None and seconds > slow_query
         if log is None and not slow:
             return

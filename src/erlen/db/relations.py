@@ -1,4 +1,4 @@
-"""Relations and deferred columns that load for all peers at once, and a clear error where they cannot load.
+"""Relations and deferred columns that load for all peers at once.
 
 Peers are the objects of a session that one query loaded. Touching an attribute of one that is not loaded loads it for up to 500 of
 them in one statement: SQLAlchemy asks for one object, the event `do_orm_execute` answers for all.
@@ -6,61 +6,49 @@ them in one statement: SQLAlchemy asks for one object, the event `do_orm_execute
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from itertools import islice
-from types import FrameType
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, cast
 
 from msgspec import Struct
 from sqlalchemy import BindParameter, ColumnElement, Result, Select, bindparam, event, inspect, select, tuple_
-from sqlalchemy.exc import InvalidRequestError
 from sqlalchemy.orm import (
     InstanceState,
     Mapper,
     ORMExecuteState,
     RelationshipDirection,
     RelationshipProperty,
-    UserDefinedOption,
     lazyload,
     load_only,
 )
-from sqlalchemy.orm.attributes import InstrumentedAttribute, QueryableAttribute, set_committed_value
-from sqlalchemy.orm.exc import DetachedInstanceError
+from sqlalchemy.orm.attributes import QueryableAttribute, set_committed_value
+from sqlalchemy.orm.base import NO_RAISE, PASSIVE_OFF
 from sqlalchemy.sql import operators
 from sqlalchemy.sql.elements import BinaryExpression, BooleanClauseList
 from sqlalchemy.sql.visitors import iterate, replacement_traverse
-from sqlalchemy.util.concurrency import in_greenlet
 
-from erlen.db.caller import calling_line
-from erlen.db.model import Base
-from erlen.db.names import plural_of, snake_case
-from erlen.errors import ErlenError, Mistake
+from erlen.db.not_loaded import Strict, detached, refuse
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session as AnySession
 
     from erlen.db.session import AsyncSession, Session
 
-__all__ = ["AsyncRelations", "NotLoaded", "Relations", "explain_detached", "install"]
+__all__ = ["AsyncRelations", "Relations", "install"]
 
 MOST_AT_ONCE = 500
 """Objects that one statement loads for: what every database's limit of parameters allows, and what `selectinload` takes."""
-
-
-class NotLoaded(ErlenError, InvalidRequestError):
-    """An attribute is not loaded, and cannot be where it was touched (in `async def` code, after its session) or must not (strict)."""
-
-    def __init__(self, message: str, where: str = "", fix: str = "") -> None:
-        super().__init__(str(Mistake(message, where, fix)))
-        self.where = where
+CREDIT, CREDIT_FOR_EACH = 1_000_000, 2000
+"""How many objects a session may look at in vain, for peers: to begin with, and for each statement, which takes longer than looking."""
 
 
 class Relations:
     """What a session has for loading relations."""
 
-    _asked_for: Sequence[InstanceState[Any]] | None = None
+    _asked_for: Mapping[InstanceState[Any], None] | None = None
     """While `load` is at work: whom it loads for."""
+    _credit = CREDIT
+    """How many objects may still be looked at in vain, for peers."""
 
     def load(self, objects: object, *attributes: QueryableAttribute[Any]) -> None:
         """Load relations, or deferred columns, of objects that are there: `db.load(articles, Article.author)`, one statement each.
@@ -81,12 +69,13 @@ class Relations:
             states = [state for state in found if isinstance(state.obj(), owner) and state.key is not None]
             for state in states:
                 if state.session is not cast("AnySession", self):
-                    raise _detached(state, key)
-            before, self._asked_for = self._asked_for, states
+                    raise detached(state, key)
+            before, self._asked_for = self._asked_for, dict.fromkeys(states)
             try:
                 for state in states:
                     if key not in state.dict:
-                        getattr(state.obj(), key)
+                        # As `getattr` does it, but also where the relation is declared with `lazy="raise"`.
+                        state.get_impl(key).get(state, state.dict, PASSIVE_OFF | NO_RAISE)
             finally:
                 self._asked_for = before
             found |= dict.fromkeys(related for state in states for related in _related(state.dict.get(key)))
@@ -105,12 +94,6 @@ def install(session_class: type[AnySession]) -> None:
     event.listen(session_class, "do_orm_execute", _see_statement)
 
 
-class _Strict(UserDefinedOption):
-    """Carries the execution option `strict` of a query to what is loaded after it."""
-
-    propagate_to_loaders = True
-
-
 def _see_statement(execution: ORMExecuteState) -> Result[Any] | None:
     """Answer what SQLAlchemy asks for one object, for all its peers; let every other statement pass."""
     if not execution.is_select:
@@ -121,100 +104,18 @@ def _see_statement(execution: ORMExecuteState) -> Result[Any] | None:
         relation = path[-1] if path is not None and not path.is_root else None
         if not isinstance(relation, RelationshipProperty) or state.key is None:
             return None
-        _refuse(execution, state, relation.key)
+        refuse(execution, state, relation.key)
         return _load_relation(execution, state, relation)
     if execution.is_column_load:
         refreshed = _refreshed(execution)
         if refreshed is None:
             return None
-        _refuse(execution, refreshed[0], *refreshed[1])
+        refuse(execution, refreshed[0], *refreshed[1])
         return _load_columns(execution, *refreshed)
     strict = execution.execution_options.get("strict")
     if strict is not None and execution.is_orm_statement and not execution.is_relationship_load:
-        execution.statement = execution.statement.options(_Strict(bool(strict)))
+        execution.statement = execution.statement.options(Strict(bool(strict)))
     return None
-
-
-# -- what must not be loaded ------------------------------------------------------------------------------------------------
-
-
-def _refuse(execution: ORMExecuteState, state: InstanceState[Any], *keys: str) -> None:
-    """Raise NotLoaded where nothing can be awaited, or where a strict session was not asked for this."""
-    session = cast("Session", execution.session)
-    asynchronous = session.colour == "loop"
-    if asynchronous and not in_greenlet():
-        raise _not_loaded(state, _touched_among(keys), "`async def` code cannot load it by touching it", asynchronous=True)
-    strict = next((option.payload for option in execution.user_defined_options if isinstance(option, _Strict)), session.strict)
-    if not strict or session._asked_for is not None or state.expired or not state.expired_attributes.isdisjoint(keys):
-        return
-    # What SQLAlchemy touches for itself, as to delete what belongs to an object, nobody could have asked for.
-    if (touch := _touch()) is not None and touch.f_back is not None:
-        raise _not_loaded(state, keys[0], "the session is strict: it loads what it is asked for", asynchronous=asynchronous)
-
-
-def _not_loaded(state: InstanceState[Any], key: str, why: str, *, asynchronous: bool) -> NotLoaded:
-    owner = state.class_.__name__
-    one, attribute = snake_case(owner), f"{owner}.{key}"
-    many, awaited = plural_of(one), "await " if asynchronous else ""
-    option = "selectinload" if key in state.mapper.relationships else "undefer"
-    fix = f"with the query: `.options({option}({attribute}))`; for objects that are there: `{awaited}db.load({many}, {attribute})`"
-    if key not in state.mapper.relationships and (state.expired or key in state.expired_attributes):
-        fix = f"`{awaited}db.refresh({one})` after what changed it"
-    elif asynchronous:
-        fix += f"; or for all of them where it is needed: `await {one}.awaitable_attrs.{key}`"
-    return NotLoaded(f"{attribute} is not loaded, and {why}", calling_line(), fix)
-
-
-def _detached(state: InstanceState[Any], key: str) -> NotLoaded:
-    attribute = f"{state.class_.__name__}.{key}"
-    option = "selectinload" if key in state.mapper.relationships else "undefer"
-    fix = f"load it before: `.options({option}({attribute}))` with the query, or `db.load(…, {attribute})`; or `db.merge()` the object"
-    return NotLoaded(f"{attribute} is not loaded, and the session of its object has ended", calling_line(), fix)
-
-
-def _touch() -> FrameType | None:
-    """Return the frame of the attribute that is touched, if what is being loaded is loaded because one is."""
-    frame: FrameType | None = sys._getframe(1)
-    while frame is not None and frame.f_globals.get("__name__", "").startswith(("sqlalchemy.", "erlen.")):
-        if frame.f_code is InstrumentedAttribute.__get__.__code__:
-            return frame
-        frame = frame.f_back
-    return None
-
-
-def _touched_among(keys: Collection[str]) -> str:
-    """Return which of the columns that are loaded together was touched."""
-    touch = _touch()
-    touched = None if touch is None else cast("str", touch.f_locals["self"].key)
-    return touched if touched is not None and touched in keys else min(keys)
-
-
-def explain_detached(base: type) -> None:
-    """Let the classes derived from `base` say clearly that an object's session has ended."""
-    event.listen(base, "mapper_configured", _wrap_loaders, propagate=True)
-
-
-def _wrap_loaders(mapper: Mapper[Any], _: type) -> None:
-    # No event is asked where there is no session: the functions that load are wrapped, which only the first access to what is not
-    # loaded calls. `impl.callable_` and `expired_attribute_loader` are SQLAlchemy's own; test_relations.py sees when they change.
-    manager: Any = mapper.class_manager
-    for key in mapper.attrs.keys():  # noqa: SIM118 - a collection of its own, which iterates over values
-        implementation: Any = getattr(manager.get(key), "impl", None)
-        if getattr(implementation, "callable_", None) is not None and not hasattr(implementation.callable_, "explains"):
-            implementation.callable_ = _explaining(implementation.callable_, key)
-    if manager.expired_attribute_loader is not None and not hasattr(manager.expired_attribute_loader, "explains"):
-        manager.expired_attribute_loader = _explaining(manager.expired_attribute_loader, None)
-
-
-def _explaining(load: Callable[..., Any], key: str | None) -> Callable[..., Any]:
-    def explained(state: InstanceState[Any], *arguments: Any, **options: Any) -> Any:
-        try:
-            return load(state, *arguments, **options)
-        except DetachedInstanceError:
-            raise _detached(state, _touched_among(arguments[0]) if key is None else key) from None
-
-    explained.explains = load  # type: ignore[attr-defined]
-    return explained
 
 
 # -- who is loaded for ------------------------------------------------------------------------------------------------------
@@ -222,19 +123,37 @@ def _explaining(load: Callable[..., Any], key: str | None) -> Callable[..., Any]
 
 def _peers(session: AnySession, state: InstanceState[Any], lacks: Callable[[InstanceState[Any]], bool]) -> list[InstanceState[Any]]:
     """Return an object and at most 499 others that came with it and lack the same."""
-    asked_for = cast("Session", session)._asked_for
-    among = session.identity_map.all_states() if asked_for is None else asked_for
+    db = cast("Session", session)
+    asked_for = db._asked_for if db._asked_for is not None and state in db._asked_for else None
+    if asked_for is None and not _may_look(db, len(session.identity_map)):
+        return [state]
+    among = session.identity_map.all_states() if asked_for is None else list(asked_for)
+    if state not in among:  # deleted in this transaction
+        return [state]
+    place = among.index(state)
+    # What one query loaded has the number of its run, its options and its path in common; SQLAlchemy does not say so publicly.
     found = (
         peer
-        for peer in among
-        if peer is not state
-        and (asked_for is not None or peer.runid == state.runid)
+        for peer in chain(among[place + 1 :], among[:place])  # those after it will be touched next
+        if (asked_for is not None or peer.runid == state.runid)
+        and lacks(peer)
         and peer.expired == state.expired
         and peer.load_options == state.load_options
         and peer.load_path == state.load_path
-        and lacks(peer)
     )
-    return [state, *islice(found, MOST_AT_ONCE - 1)]
+    peers = [state, *islice(found, MOST_AT_ONCE - 1)]
+    if len(peers) > 1 and asked_for is None:
+        db._credit += len(session.identity_map)
+    return peers
+
+
+def _may_look(db: Session, size: int) -> bool:
+    """Return whether to look through a session of some size, and take that from its credit: looking in vain each time is quadratic."""
+    db._credit += CREDIT_FOR_EACH
+    if size > db._credit:
+        return False
+    db._credit -= size
+    return True
 
 
 def _state_of(instance: object) -> InstanceState[Any]:
@@ -243,9 +162,9 @@ def _state_of(instance: object) -> InstanceState[Any]:
 
 def _related(value: Any) -> Iterator[InstanceState[Any]]:
     """Return the objects of a relation's value, which may be a collection of any kind."""
-    if isinstance(value, Mapping):
-        value = value.values()
-    for one in value if isinstance(value, Iterable) else (value,):
+    if value is None or isinstance(inspect(value, raiseerr=False), InstanceState):
+        value = () if value is None else (value,)
+    for one in value.values() if isinstance(value, Mapping) else value:
         state = inspect(one, raiseerr=False)
         if isinstance(state, InstanceState):
             yield state
@@ -287,21 +206,41 @@ def _load_columns(execution: ORMExecuteState, state: InstanceState[Any], keys: S
 # -- relations --------------------------------------------------------------------------------------------------------------
 
 
+class _Columns(Struct, eq=False):
+    """Columns of an owner."""
+
+    columns: Sequence[ColumnElement[Any]]
+    names: dict[Mapper[Any], list[str]]
+    """What classes call them, worked out once: an owner's class may be derived from the one that has the relation."""
+
+    def values(self, state: InstanceState[Any]) -> tuple[Any, ...] | None:
+        """Return an object's values, or None where one is not loaded."""
+        names = self.names.get(state.mapper)
+        if names is None:
+            names = [state.mapper.get_property_by_column(cast("Any", column)).key for column in self.columns]
+            self.names[state.mapper] = names
+        values = state.dict
+        try:
+            return tuple([values[name] for name in names])
+        except KeyError:
+            return None
+
+
 class _Link(Struct, eq=False):
     """How a relation's objects are found for one object, as SQLAlchemy's own loader does it."""
 
     criterion: ColumnElement[bool]
-    columns: dict[str, ColumnElement[Any]]
+    parameters: dict[str, ColumnElement[Any]]
     """The owner's columns, by the names of the parameters that stand for them in the criterion."""
-    by_key: list[ColumnElement[Any]]
+    by_key: _Columns | None
     """Where the related object is found by its key alone: the owner's columns that are equal to it."""
     direct: bool
     """Whether the criterion says no more of the owner than that columns of it are equal to others."""
-    local: list[ColumnElement[Any]]
+    local: _Columns
     """Those columns,"""
-    remote: list[ColumnElement[Any]]
+    remote: Sequence[ColumnElement[Any]]
     """the others,"""
-    rest: list[ColumnElement[bool]]
+    rest: Sequence[ColumnElement[bool]]
     """and what else the criterion says."""
 
 
@@ -310,41 +249,61 @@ def _load_relation(execution: ORMExecuteState, state: InstanceState[Any], relati
     link = _link_of(relation)
     if link is None:
         return None
-    key, owner = relation.key, relation.parent
-    own_loader = state.callables.get(key)
+    key, owner, many, loader = relation.key, relation.parent, relation.uselist, state.callables.get(relation.key)
     peers = _peers(
-        execution.session,
-        state,
-        lambda peer: key not in peer.dict and peer.mapper.isa(owner) and peer.callables.get(key) is own_loader,
+        execution.session, state, lambda peer: key not in peer.dict and peer.mapper.isa(owner) and peer.callables.get(key) is loader
     )
-    owners = [(peer, peer.obj()) for peer in peers]  # alive until they are loaded
+    instances = {peer: instance for peer in peers if (instance := peer.obj()) is not None}  # alive until they are loaded
     direct = link.direct
-    wanted: dict[Any, list[Any]] = {}
-    own: Any = None
-    for peer, instance in owners:
-        values = _values(peer, link.local) if direct else _key_of(peer)
-        if values is None or instance is None or (peer is not state and _found_by_key(peer, instance, relation, link)):
-            continue
-        if None not in values:
-            wanted.setdefault(_single(values), []).append(instance)
-            own = own if peer is not state else _single(values)
-        elif peer is not state and all(value is None for value in values):
-            set_committed_value(instance, key, [] if relation.uselist else None)
+    own, wanted = _wanted(state, instances, relation, link, look_for_them=loader is None)
     if own is None or (len(wanted) == 1 and len(wanted[own]) == 1):
         return None
     found = execution.invoke_statement(_batch(execution.statement, relation, link), {"peers": list(wanted)}).unique().freeze()
     rows: dict[Any, list[Any]] = {}
     for row in found.data:
-        rows.setdefault(_single(tuple(row[1:])), []).append(row)
+        rows.setdefault(row[1] if len(row) == 2 else tuple(row[1:]), []).append(row)
     if direct and _differs(wanted, rows, relation):
         link.direct = False
         return _load_relation(execution, state, relation)
-    for value, instances in wanted.items():
+    for value, owners in wanted.items():
         related = [row[0] for row in rows.get(value, ())]
-        for instance in instances:
-            if instance is not owners[0][1] and key not in _state_of(instance).dict and (relation.uselist or len(related) < 2):
-                set_committed_value(instance, key, related if relation.uselist else related[0] if related else None)
+        if not many and len(related) > 1:
+            continue  # SQLAlchemy warns of it where it is touched
+        for peer in owners:
+            if peer is not state and key not in peer.dict:
+                set_committed_value(instances[peer], key, related if many else related[0] if related else None)
     return found.with_new_rows(rows.get(own, []))()
+
+
+def _wanted(
+    state: InstanceState[Any],
+    instances: Mapping[InstanceState[Any], Any],
+    relation: RelationshipProperty[Any],
+    link: _Link,
+    *,
+    look_for_them: bool,
+) -> tuple[Any, dict[Any, list[InstanceState[Any]]]]:
+    """Return what to look for: an object's own value, and the owners of each value. What needs no statement is set.
+
+    Args:
+        state: the object whose relation was touched.
+        instances: it and its peers.
+        relation: of theirs.
+        link: how to find it.
+        look_for_them: whether an object that the session has is the one, whatever a statement would say.
+    """
+    own: Any = None
+    wanted: dict[Any, list[InstanceState[Any]]] = {}
+    for peer, instance in instances.items():
+        values = link.local.values(peer) if link.direct else _key_of(peer)
+        if values is None or (look_for_them and peer is not state and _is_there(peer, instance, relation, link)):
+            continue
+        if None not in values:
+            wanted.setdefault(_single(values), []).append(peer)
+            own = _single(values) if peer is state else own
+        elif peer is not state and all(value is None for value in values):
+            set_committed_value(instance, relation.key, [] if relation.uselist else None)
+    return own, wanted
 
 
 def _differs(wanted: Mapping[Any, Any], rows: Mapping[Any, Any], relation: RelationshipProperty[Any]) -> bool:
@@ -355,9 +314,9 @@ def _differs(wanted: Mapping[Any, Any], rows: Mapping[Any, Any], relation: Relat
     return any(isinstance(part, str) for value in missing for part in (value if isinstance(value, tuple) else (value,)))
 
 
-def _found_by_key(peer: InstanceState[Any], instance: Any, relation: RelationshipProperty[Any], link: _Link) -> bool:
+def _is_there(peer: InstanceState[Any], instance: Any, relation: RelationshipProperty[Any], link: _Link) -> bool:
     """Set a many-to-one relation to an object that the session has, if it has it."""
-    values = _values(peer, link.by_key) if link.by_key else None
+    values = None if link.by_key is None else link.by_key.values(peer)
     if values is None or None in values or peer.session is None:
         return False
     found = peer.session.identity_map.get(relation.mapper.identity_key_from_primary_key(values, identity_token=peer.identity_token))
@@ -370,15 +329,15 @@ def _found_by_key(peer: InstanceState[Any], instance: Any, relation: Relationshi
 def _batch(statement: Any, relation: RelationshipProperty[Any], link: _Link) -> Select[Any]:
     """Return the statement for one object made into one for all: with the owner's key in each row."""
     if link.direct:
-        columns, criteria = link.remote, [*link.rest, _is_one_of(link.remote, link.local)]
+        columns, criteria = link.remote, [*link.rest, _is_one_of(link.remote, link.local.columns)]
     else:
         keys = list(relation.parent.primary_key)
-        named = {**{f"key_{number}": key for number, key in enumerate(keys)}, **link.columns}
+        named = {**{f"key_{number}": key for number, key in enumerate(keys)}, **link.parameters}
         labels = [column.label(name) for name, column in named.items()]
         owners = select(*labels).select_from(relation.parent.persist_selectable).where(_is_one_of(keys)).subquery()
 
         def column_of(element: Any, **_: Any) -> Any:
-            return owners.c[element.key] if isinstance(element, BindParameter) and element.key in link.columns else None
+            return owners.c[element.key] if isinstance(element, BindParameter) and element.key in link.parameters else None
 
         columns = [owners.c[f"key_{number}"] for number in range(len(keys))]
         criteria = [replacement_traverse(link.criterion, {}, column_of)]
@@ -391,9 +350,10 @@ def _batch(statement: Any, relation: RelationshipProperty[Any], link: _Link) -> 
 
 def _link_of(relation: RelationshipProperty[Any]) -> _Link | None:
     """Return how a relation's objects are found, worked out once; None where that cannot be said for several owners."""
-    if "erlen.link" not in relation.info:
-        relation.info["erlen.link"] = _make_link(relation)
-    return cast("_Link | None", relation.info["erlen.link"])
+    kept: dict[Any, _Link | None] = relation.info
+    if (_Link, relation) not in kept:  # named for the relation: several may have been given the same `info`
+        kept[_Link, relation] = _make_link(relation)
+    return kept[_Link, relation]
 
 
 def _make_link(relation: RelationshipProperty[Any]) -> _Link | None:
@@ -401,22 +361,16 @@ def _make_link(relation: RelationshipProperty[Any]) -> _Link | None:
     loader = cast("Any", relation)._get_strategy((("lazy", "select"),))
     if getattr(relation, "_target_correlates_to_parent", False):
         return None
-    criterion, parameters = loader._simple_lazy_clause
-    columns = {name: column for name, column, _ in parameters if column is not None}
-    by_key = [loader._equated_columns[column] for column in relation.mapper.primary_key] if loader.use_get else []
-    link = _Link(criterion, columns, by_key, True, [], [], [])
+    criterion, given = loader._simple_lazy_clause
+    parameters = {name: column for name, column, _ in given if column is not None}
+    by_key = _Columns([loader._equated_columns[column] for column in relation.mapper.primary_key], {}) if loader.use_get else None
     conjunction = isinstance(criterion, BooleanClauseList) and criterion.operator is operators.and_
-    for part in criterion.clauses if conjunction else (criterion,):
-        equal = _equation(part, columns)
-        if equal is not None:
-            link.local.append(equal[0])
-            link.remote.append(equal[1])
-        elif _mentions(part, columns):
-            link.direct = False
-        else:
-            link.rest.append(part)
-    link.direct = link.direct and bool(link.local)
-    return link
+    parts = list(criterion.clauses) if conjunction else [criterion]
+    equations = [_equation(part, parameters) for part in parts]
+    equal = [equation for equation in equations if equation is not None]
+    rest = [part for part, equation in zip(parts, equations, strict=True) if equation is None]
+    direct = bool(equal) and not any(_mentions(part, parameters) for part in rest)
+    return _Link(criterion, parameters, by_key, direct, _Columns([mine for mine, _ in equal], {}), [other for _, other in equal], rest)
 
 
 def _equation(part: Any, columns: Mapping[str, ColumnElement[Any]]) -> tuple[ColumnElement[Any], ColumnElement[Any]] | None:
@@ -443,15 +397,5 @@ def _key_of(state: InstanceState[Any]) -> tuple[Any, ...]:
     return cast("tuple[Any, ...]", cast("Any", state.key)[1])
 
 
-def _values(state: InstanceState[Any], columns: Sequence[ColumnElement[Any]]) -> tuple[Any, ...] | None:
-    """Return an object's values of columns, or None where one is not loaded."""
-    keys = [state.mapper.get_property_by_column(cast("Any", column)).key for column in columns]
-    values = state.dict
-    return tuple(values[key] for key in keys) if all(key in values for key in keys) else None
-
-
 def _single(values: tuple[Any, ...]) -> Any:
     return values[0] if len(values) == 1 else values
-
-
-explain_detached(Base)

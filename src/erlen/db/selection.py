@@ -6,15 +6,19 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from sqlalchemy import ColumnExpressionArgument, Executable, Result, Select, func, inspect, literal_column, select
-from sqlalchemy.exc import DataError, DBAPIError
+from sqlalchemy.exc import DataError, DBAPIError, MultipleResultsFound, NoResultFound
+from sqlalchemy.orm import LoaderCriteriaOption
 from sqlalchemy.sql.selectable import TypedReturnsRows
 
 from erlen.db.ordering import default_order
+from erlen.errors import ErlenError
 
 if TYPE_CHECKING:
     from erlen.db.queries import Queries
 
 __all__ = [
+    "MultipleFound",
+    "NoneFound",
     "Source",
     "backend_of",
     "count_rows",
@@ -24,6 +28,7 @@ __all__ = [
     "is_bad_data",
     "is_limited",
     "statement_of",
+    "title_of",
     "value_of",
 ]
 
@@ -31,6 +36,14 @@ Item = TypeVar("Item")
 
 Source: TypeAlias = "type[Item] | TypedReturnsRows[Item]"
 """What a query is about: a model, or a statement with one column."""
+
+
+class NoneFound(ErlenError, NoResultFound):
+    """No row was found where there must be one."""
+
+
+class MultipleFound(ErlenError, MultipleResultsFound):
+    """Several rows were found where there may be one."""
 
 
 def statement_of(what: Any, where: Iterable[ColumnExpressionArgument[bool]] = (), *, ordered: bool = True) -> Any:
@@ -74,7 +87,8 @@ def count_rows(db: Queries, statement: Any, *, limit: int | None = None) -> int:
     if limit is None:
         counting = _over(statement, func.count())
     else:
-        counting = select(func.count()).select_from(_over(statement, literal_column("1").label("one")).limit(limit).subquery())
+        rows = _over(statement, literal_column("1").label("one")).limit(limit)
+        counting = _around(rows, func.count())
     return int(db.scalar(counting) or 0)
 
 
@@ -96,6 +110,14 @@ def backend_of(db: Queries, what: Any) -> str:
     return db.database.url(db.database.name_for(mapper, what if isinstance(what, Executable) else None)).get_backend_name()
 
 
+def title_of(what: Any) -> str:
+    """Return what a query is about, as an error may name it."""
+    if isinstance(what, type):
+        return what.__name__
+    described = getattr(what, "column_descriptions", None)
+    return str(described[0]["name"]) if described else "row"
+
+
 def is_bad_data(error: Exception) -> bool:
     """Whether a database or its driver refused a value as such: out of range, or with a character that it cannot hold."""
     if isinstance(error, OverflowError | UnicodeEncodeError | DataError):
@@ -109,7 +131,14 @@ def _over(statement: Any, *columns: Any) -> Select[*tuple[Any, ...]]:
     # PERF: a subquery costs MySQL a temporary table, so where rows are whole objects the columns are replaced instead.
     if isinstance(statement, Select) and not _is_reduced(statement) and all(_is_entity(one) for one in statement.column_descriptions):
         return statement.with_only_columns(*columns, maintain_column_froms=True).order_by(None)
-    return select(*columns).select_from(statement.order_by(None).subquery())
+    return _around(statement.order_by(None), *columns)
+
+
+def _around(statement: Any, *columns: Any) -> Select[*tuple[Any, ...]]:
+    """Return a statement for columns of a subquery, under the criteria of the inner one: SQLAlchemy looks only at the outer's."""
+    criteria = [option for option in statement._with_options if isinstance(option, LoaderCriteriaOption)]  # no public name
+    outer = select(*columns).select_from(statement.subquery()).options(*criteria)
+    return outer.execution_options(**statement.get_execution_options())
 
 
 def _is_entity(description: Any) -> bool:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Generator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from inspect import isawaitable
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from sqlalchemy import Connection, Engine, TextClause, event, orm
-from sqlalchemy.exc import DataError, IntegrityError
+from sqlalchemy.exc import DataError, IntegrityError, OperationalError
 from sqlalchemy.ext import asyncio
 from sqlalchemy.orm.exc import StaleDataError
 from sqlalchemy.util import await_
@@ -16,6 +16,7 @@ from sqlalchemy.util import await_
 from erlen.db.mixins import hide_deleted, stale_conflict
 from erlen.db.queries import AsyncQueries, Queries
 from erlen.db.relations import AsyncRelations, Relations, install
+from erlen.db.validation import validate_pending
 from erlen.db.violations import explain
 from erlen.errors import ErlenError
 
@@ -128,7 +129,7 @@ class Session(Relations, Queries, orm.Session):
             super().connection(execution_options={"isolation_level": level})
 
     @contextmanager
-    def independent(self) -> Iterator[Session]:
+    def independent(self) -> Generator[Session, None, None]:
         """Open a second session whose transaction is kept whatever becomes of this one: `with db.independent() as other: …`.
 
         For what must survive a refusal, such as counting failed log-ins. It is committed at the end of the block. Objects belong to the
@@ -176,15 +177,30 @@ class Session(Relations, Queries, orm.Session):
         """
         if self._reading and (self.new or self.deleted or self.dirty):
             self.start_writing()
-        try:
+        with self._explaining():
             super().flush(objects)
-        except StaleDataError as error:
-            raise stale_conflict(error) from error
-        except (IntegrityError, DataError) as error:
+
+    def commit(self) -> None:
+        """Write what has changed and end the transaction.
+
+        Raises:
+            ValidationError: as `flush`; also for constraints that the database looks at only now.
+        """
+        with self._explaining():
+            super().commit()
+
+    @contextmanager
+    def _explaining(self) -> Generator[None, None, None]:
+        """Say what a database refuses as the models would: as faults of fields."""
+        try:
+            yield
+        except (IntegrityError, DataError, OperationalError) as error:  # MariaDB reports a broken CHECK as an OperationalError
             explained = explain(error, self)
             if explained is None:
                 raise
             raise explained from error
+        except StaleDataError as error:
+            raise stale_conflict(error) from error
 
     def after_commit(self, function: Callable[..., Any], *arguments: Any, **keywords: Any) -> None:
         """Call a function once this transaction is committed; an `async def` too, in an `AsyncSession`.
@@ -262,16 +278,16 @@ class AsyncSession(AsyncRelations, AsyncQueries, asyncio.AsyncSession):
 
     async def start_writing(self) -> None:
         """Go on in a transaction; a session that already does is left alone."""
-        await self.run_sync(Session.start_writing)
+        await self.run_sync(lambda _: self.sync_session.start_writing())
 
     async def use_isolation(self, level: Isolation) -> None:
         """Run the transaction at another isolation level; see `Session.use_isolation`."""
-        await self.run_sync(Session.use_isolation, level)
+        await self.run_sync(lambda _: self.sync_session.use_isolation(level))
 
     @asynccontextmanager
-    async def independent(self) -> AsyncIterator[AsyncSession]:
+    async def independent(self) -> AsyncGenerator[AsyncSession, None]:
         """Open a second session whose transaction is kept whatever becomes of this one; see `Session.independent`."""
-        await self.run_sync(Session._make_way)
+        await self.run_sync(lambda _: self.sync_session._make_way())
         async with AsyncSession(self.database, strict=self.sync_session.strict) as other:
             yield other
             await other.commit()
@@ -286,10 +302,10 @@ class AsyncSession(AsyncRelations, AsyncQueries, asyncio.AsyncSession):
 
     async def finish(self, *, keep: bool) -> None:
         """Commit or roll back at the end of a request or block, whatever was begun."""
-        await self.run_sync(lambda session: session.finish(keep=keep))  # type: ignore[attr-defined]
+        await self.run_sync(lambda _: self.sync_session.finish(keep=keep))
 
     async def __before_stream__(self) -> None:
-        await self.run_sync(Session.__before_stream__)
+        await self.run_sync(lambda _: self.sync_session.__before_stream__())
 
 
 def _is_within(inner: SessionTransaction | None, outer: SessionTransaction) -> bool:
@@ -298,6 +314,14 @@ def _is_within(inner: SessionTransaction | None, outer: SessionTransaction) -> b
             return True
         inner = inner.parent
     return False
+
+
+@event.listens_for(Session, "before_flush")
+def _see_pending(session: Session, *_: Any) -> None:
+    validate_pending(session)
+
+
+event.listen(Session, "do_orm_execute", hide_deleted)
 
 
 @event.listens_for(Session, "do_orm_execute")
@@ -313,8 +337,7 @@ def _see_statement(state: ORMExecuteState) -> None:
         session.start_writing()
 
 
-event.listen(Session, "do_orm_execute", hide_deleted)
-install(Session)
+install(Session)  # after the others, whose statements it sees
 
 
 @event.listens_for(Session, "after_flush")

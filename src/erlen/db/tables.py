@@ -67,9 +67,10 @@ def add_parent_key(cls: type) -> None:
     if any(isinstance(value, MappedColumn) and value.column.primary_key for value in vars(cls).values()):
         return
     mapper: Mapper[Any] = inspect(parent)
-    for column in mapper.primary_key:
-        name = mapper.get_property_by_column(column).key
-        setattr(cls, name, mapped_column(column.name, ForeignKey(column), primary_key=True, sort_order=-1))
+    for key in mapper.primary_key:
+        prop = mapper.get_property_by_column(key)
+        column = next(column for column in prop.columns if column.table is mapper.local_table)
+        setattr(cls, prop.key, mapped_column(column.name, ForeignKey(column), primary_key=True, sort_order=-1))
 
 
 def merge_mapper_arguments(cls: type, base: type) -> None:

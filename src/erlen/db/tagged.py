@@ -25,7 +25,7 @@ from sqlalchemy.util.concurrency import in_greenlet
 from erlen.db.caller import calling_line
 from erlen.db.info import describe
 from erlen.db.model import Base
-from erlen.db.relations import NotLoaded
+from erlen.db.not_loaded import NotLoaded
 from erlen.errors import ConfigurationError, Conflict, ErlenError, Mistake
 from erlen.schema.hints import place_of, type_name
 from erlen.schema.model import NOTHINGS, members_of
@@ -51,8 +51,8 @@ def tagged(*, on_delete: OnDelete = "keep", key: TypeEngine[Any] | None = None) 
 class Tagged(ORMDescriptor[T], Generic[T]):
     """The type of a tagged reference; made by `tagged()`.
 
-    Reading it on one object of a session loads it for all objects of that class in the session, in one statement for each model; so does
-    `db.load(comments, Comment.subject)`, which `async def` code needs before it reads. On the class it gives criteria:
+    Reading it on one object of a session loads it for all objects of that class in the session, in one statement for each model. `async
+    def` code loads it before: `await db.run_sync(load_tagged, comments, Comment.subject)`. On the class it gives criteria:
     `Comment.subject.is_(article)`, `Comment.subject.of_type(Article)`.
     """
 
@@ -69,18 +69,20 @@ class Tagged(ORMDescriptor[T], Generic[T]):
     def __declare__(self, cls: type[Base], name: str, annotation: Any) -> None:
         """Add the columns to the class; called by `Base` before the class is mapped."""
         self.key, self.class_ = name, cls
-        where = place_of(cls)
         if typing.get_origin(annotation) is not Tagged:
             fix = f"write `{name}: Tagged[Article | Photo] = tagged()`, with models that are defined before"
-            raise ConfigurationError(Mistake(f"`{type_name(cls)}.{name}` does not say what it refers to: {annotation}", where, fix))
+            raise ConfigurationError(Mistake(f"`{type_name(cls)}.{name}` does not say what it refers to: {annotation}", place_of(cls), fix))
         members = members_of(annotation.__args__[0])
         self.is_optional = any(member in NOTHINGS for member in members)
         self.targets = tuple(member for member in members if isinstance(member, type) and issubclass(member, Base))
         if len(self.targets) != len([member for member in members if member not in NOTHINGS]):
-            raise ConfigurationError(Mistake(f"`{type_name(cls)}.{name}` refers to what is no model", where, "name models, or `Model`"))
+            raise ConfigurationError(
+                Mistake(f"`{type_name(cls)}.{name}` refers to what is no model", place_of(cls), "name models, or `Model`")
+            )
         kind: Any = typing.Annotated[str, _meta_of(self.targets)]
         cls.__annotations__[self._type] = Mapped[kind | None] if self.is_optional else Mapped[kind]
-        cls.__annotations__[self._id] = Mapped[Any]
+        key: Any = self.key_type.python_type
+        cls.__annotations__[self._id] = Mapped[key | None] if self.is_optional else Mapped[key]
         columns = {self._type: mapped_column(), self._id: mapped_column(self.key_type, nullable=self.is_optional)}
         for part, column in columns.items():
             setattr(cls, part, column)
@@ -126,7 +128,9 @@ class Tagged(ORMDescriptor[T], Generic[T]):
             if session is None or (colour == "loop" and not in_greenlet()):
                 why = "the object belongs to no session" if session is None else "reading it would ask the database, which needs an await"
                 name = f"{type(instance).__name__}.{self.key}"
-                raise NotLoaded(f"{name} is not loaded: {why}", calling_line(), f"load it before: `await db.load([…], {name})`")
+                raise NotLoaded(
+                    f"{name} is not loaded: {why}", calling_line(), f"load it before: `await db.run_sync(load_tagged, […], {name})`"
+                )
             load_tagged(session, [instance, *_peers(session, type(instance))], self)
             target = self._known(instance)[1]
         return target
@@ -183,9 +187,10 @@ def _by_key(db: Session, model: Any, keys: Iterable[Any]) -> Iterator[tuple[Any,
 
 def _key_of(model: type[Base]) -> str:
     mapper: Mapper[Any] = inspect(model)
-    if len(mapper.primary_key) > 1:
+    first, *more = mapper.primary_key
+    if more:
         raise ErlenError(f"{model.__name__} has a key of several columns: a tagged reference holds one value")
-    return mapper.get_property_by_column(mapper.primary_key[0]).key
+    return mapper.get_property_by_column(first).key
 
 
 def tag_of(model: type[Base]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import ExitStack, contextmanager
 
 from sqlalchemy import URL, create_engine
@@ -17,7 +17,7 @@ __all__ = ["rolled_back", "test_databases"]
 
 
 @contextmanager
-def test_databases(database: Database) -> Iterator[None]:
+def test_databases(database: Database) -> Generator[None, None, None]:
     """Give an application's `Database` empty databases with its models' tables; what it has otherwise is never touched.
 
     SQLite's are in memory. On a server a database is made beside each, called `test_<name>`, and in a process of pytest-xdist
@@ -49,7 +49,7 @@ def test_databases(database: Database) -> Iterator[None]:
 
 
 @contextmanager
-def rolled_back(database: Database) -> Iterator[None]:
+def rolled_back(database: Database) -> Generator[None, None, None]:
     """Let every session of either colour use one connection to each database, and undo in the end what they did.
 
     Commits become savepoints. Requests take turns, because a connection has one savepoint after another; the test's own session need

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Integer, inspect
 
-from erlen.db.bulk import Values, explained, fetch_by_key, judged, key_of
+from erlen.db.bulk import Values, explained, fetch_by_key, in_parts, judged, key_of
 from erlen.db.fields import Fields, names_of
 from erlen.db.selection import backend_of
 
@@ -38,13 +38,20 @@ def upsert_rows(
     groups: dict[tuple[str, ...], list[Values]] = {}
     for row in valid:
         groups.setdefault(tuple(sorted(row)), []).append(row)
+    backend = backend_of(db, model)
     for fields, group in groups.items():
+        statement = _statement(backend, mapper, names, fields, changes)
         with explained(model):
-            db.execute(_statement(backend_of(db, model), mapper, names, fields, changes), group)
+            if backend in ("mysql", "mariadb"):
+                # Their drivers write many rows as one statement by themselves, but then know no parameters behind VALUES.
+                for part in in_parts(group, _ROWS_AT_A_TIME):
+                    db.execute(statement.values([{**_given(mapper), **row} for row in part]))
+            else:
+                db.execute(statement, group)
     # Not by RETURNING: it leaves out the rows that were left as they are, and MySQL does not have it.
     keys = [values if len(names) > 1 else values[0] for values in merged]
     places = {value: place for place, value in enumerate(keys)}
-    found = list(fetch_by_key(db, model, names, keys, populate_existing=True))
+    found = list(fetch_by_key(db, model, names, keys, populate_existing=True, with_deleted=True))
     # The database may give a key back in another form, as where it ignores case.
     return [instance for _, instance in sorted(found, key=lambda pair: places.get(pair[0], len(places)))]
 
@@ -100,6 +107,16 @@ def _statement(
     return statement.on_conflict_do_update(index_elements=index, set_=values)
 
 
+def _given(mapper: Mapper[Any]) -> dict[str, Any]:
+    """Return what a mapper gives new rows by itself, but not where their values are part of the statement."""
+    values: dict[str, Any] = {}
+    if mapper.version_id_col is not None and mapper.version_id_generator:
+        values[mapper.get_property_by_column(mapper.version_id_col).key] = mapper.version_id_generator(None)
+    if mapper.polymorphic_on is not None:
+        values[mapper.get_property_by_column(mapper.polymorphic_on).key] = mapper.polymorphic_identity
+    return values
+
+
 def _automatic(mapper: Mapper[Any]) -> dict[str, Any]:
     """Return what an update sets by itself: `onupdate` values, which SQLAlchemy leaves out here, and the version."""
     values: dict[str, Any] = {}
@@ -111,3 +128,6 @@ def _automatic(mapper: Mapper[Any]) -> dict[str, Any]:
     if version is not None and isinstance(version.type, Integer):
         values[str(version.key)] = version + 1
     return values
+
+
+_ROWS_AT_A_TIME = 500

@@ -12,7 +12,6 @@ from typing import TypeAlias
 
 from msgspec import Struct
 
-from erlen.app.application import App
 from erlen.debug.frames import Frame
 from erlen.debug.habits import Habit, habit_of, method_habit, option_habit
 from erlen.debug.installing import install_command, module_beside
@@ -354,17 +353,6 @@ def unknown_option(error: BaseException, frames: Sequence[Frame], request: Reque
     return None if found is None or habit is None else _of_habit(found[1] or found[2], habit)
 
 
-def name_as_settings(error: BaseException, frames: Sequence[Frame], request: Request | None) -> Hint | None:
-    """`App(__name__)`, as Flask has it."""
-    apps = (None if frame.frame is None else frame.frame.f_locals.get("self") for frame in frames)
-    given: object = next((app.settings for app in apps if isinstance(app, App)), None)
-    if not isinstance(error, TypeError) or not isinstance(given, str):
-        return None
-    return Hint(
-        "An application has no name", f"`App` takes settings, and was given {given!r}. It finds out by itself where it is.", "app = App()"
-    )
-
-
 # -- imports ------------------------------------------------------------------------------------------------------------------
 
 
@@ -456,7 +444,6 @@ HINTS: tuple[Finder, ...] = (
     misspelt_attribute,
     method_as_value,
     unknown_option,
-    name_as_settings,
     circular_import,
     missing_module,
     missing_member,

@@ -92,8 +92,10 @@ class Reload(Policy):
         return bool(names) and all(name.endswith(".css") for name in names)
 
     def tag(self) -> str:
-        """Return the tag that loads the script, for the request being answered."""
+        """Return the tag that loads the script, for the request being answered; nothing where its host is refused the script too."""
         request = active_request.get(None)
+        if request is not None and _is_refused(request):
+            return ""
         root = "" if request is None else request.root_path
         return f'<script src="{escape(root)}{OWN_PREFIX}reload.js" data-version="{self.version}" defer></script>'
 
@@ -115,6 +117,13 @@ class Reload(Policy):
             for name in STALE:
                 answer._headers.pop(name, None)
         return answer
+
+
+def _is_refused(request: Request) -> bool:
+    try:
+        return not request.host
+    except HTTPError:
+        return True
 
 
 def _before_end(body: str, tag: str) -> str:

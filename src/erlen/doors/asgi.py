@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from asyncio import Event, Lock
+from asyncio import Event, Lock, create_task
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from contextvars import copy_context
 from itertools import chain
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
@@ -17,6 +18,7 @@ from erlen.doors.protocol import Site
 from erlen.doors.stream import discard_stream, send_stream
 from erlen.errors import HeaderFieldsTooLarge, HTTPError, URITooLong
 from erlen.http.limits import Limits
+from erlen.http.request import active_request
 from erlen.http.response import Response, StreamResponse
 
 if TYPE_CHECKING:
@@ -159,11 +161,16 @@ class AsgiDoor(Door[tuple[bytes, bytes]]):
         super().__init__(site, as_byte_pairs)
         self._dispatch = site.dispatch
         self._header_count = site.limits.header_count
+        self._context = copy_context()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or run the site's lifespan."""
         if scope["type"] != "http":
             await self._serve_other(scope, receive, send)
+            return
+        if getattr(active_request.get(None), "door", None) is self:
+            # uvicorn starts the task of a request that was sent ahead in the context of the one before it, and so with its variables.
+            await create_task(self(scope, receive, send), context=self._context.copy())
             return
         path = scope["path"]
         prefix = scope.get("root_path")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import linecache
 import logging
 import os
 import sys
@@ -97,7 +98,7 @@ class TextFormatter(logging.Formatter):
         if request_id != "-":
             parts.append(self._paint(f"[{escape(request_id)[:8]}]", "2"))
         lines = [" ".join(parts)]
-        for text in _attached(self, record).values():
+        for text in filter(None, (_template_place(record), *_attached(self, record).values())):
             lines += [f"    {line}" for line in escape_lines(text).split("\n")]
         return "\n".join(lines)
 
@@ -177,6 +178,21 @@ def _attached(formatter: logging.Formatter, record: logging.LogRecord) -> dict[s
     if record.exc_info and record.exc_info[0] is not None:
         traceback = formatter.formatException(record.exc_info)
     return {name: text for name, text in (("exception", traceback), ("stack", record.stack_info or "")) if text}
+
+
+def _template_place(record: logging.LogRecord) -> str:
+    """Return the line of a template that an exception comes from, innermost; nothing where it comes from none.
+
+    The traceback goes through the handler and what renders before it comes there.
+    """
+    place, tb = "", record.exc_info[2] if record.exc_info else None
+    while tb is not None:
+        if "__jinja_exception__" in tb.tb_frame.f_globals:  # what Jinja2 puts a line of a template in place of
+            file = tb.tb_frame.f_code.co_filename
+            text = linecache.getline(file, tb.tb_lineno).strip()
+            place = f'In the template "{file}", line {tb.tb_lineno}' + (f"\n    {text}" if text else "")
+        tb = tb.tb_next
+    return place
 
 
 def _id_of(request: Request) -> str:

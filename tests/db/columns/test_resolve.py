@@ -18,6 +18,7 @@ from erlen.db.columns import Digits, Email, Encrypted, LongText, Money, column_t
 from erlen.db.model import Base as AnyBase
 from erlen.errors import ConfigurationError
 
+mapped: Any = Mapped
 ENGINES: tuple[Any, ...] = (sqlite, postgresql, mysql)
 
 
@@ -39,7 +40,7 @@ def column_of(annotation: Any, **options: Any) -> Column[Any]:
     class Family(AnyBase, isolated=True):
         pass
 
-    body = {"__annotations__": {"id": Mapped[int], "value": Mapped.__class_getitem__(annotation)}, "id": mapped_column(primary_key=True)}
+    body = {"__annotations__": {"id": Mapped[int], "value": mapped[annotation]}, "id": mapped_column(primary_key=True)}
     thing: Any = type("Thing", (Family,), {**body, "value": mapped_column(**options), "__module__": __name__})
     column: Column[Any] = thing.__table__.c.value
     return column

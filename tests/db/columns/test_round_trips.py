@@ -113,15 +113,16 @@ VALUES: dict[str, tuple[Any, Any, Any, bool]] = {
 }
 
 
+mapped: Any = Mapped
+
+
 def name_of(kind: str) -> str:
     return kind.replace(" ", "_")
 
 
 def test_values_of_every_type_come_back_as_they_were(base: Any, run: Run) -> None:
     types = {name_of(kind): annotation for kind, (annotation, *_) in VALUES.items()}
-    annotations = {
-        name: Mapped.__class_getitem__(annotation if annotation is Any else annotation | None) for name, annotation in types.items()
-    }
+    annotations = {name: mapped[annotation if annotation is Any else annotation | None] for name, annotation in types.items()}
     columns = {name: mapped_column(nullable=True) for name in types}
     body = {"__tablename__": "things", "__annotations__": {"id": Mapped[int], **annotations}, "id": mapped_column(primary_key=True)}
     thing: Any = type("Thing", (base,), {**body, **columns})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from sqlalchemy import Column, ForeignKey, Integer, MetaData, Table
+from sqlalchemy import Column, ForeignKey, Integer, MetaData, String, Table
 
 from erlen.db.columns import LongText
 from erlen.db.engines import EngineOptions, make_engines, resolve_url
@@ -17,11 +17,11 @@ def test_mariadb_indexes_text_without_a_limit_but_makes_it_no_key(url_of: Callab
     metadata = MetaData()
     Table("notes", metadata, Column("id", Integer, primary_key=True), Column("a", LongText, unique=True), Column("b", LongText, index=True))
     metadata.create_all(engine)
-    for options in ({"primary_key": True}, {}):
-        wrong = MetaData()
-        Table("names", wrong, Column("name", LongText, **options), *([] if options else [Column("id", Integer, primary_key=True)]))
-        if not options:
-            Table("users", wrong, Column("id", Integer, primary_key=True), Column("name", LongText, ForeignKey("names.name")))
+    key, reference = MetaData(), MetaData()
+    Table("names", key, Column("name", LongText, primary_key=True))
+    Table("names", reference, Column("id", Integer, primary_key=True), Column("name", LongText, ForeignKey("others.name")))
+    Table("others", reference, Column("name", String(10), primary_key=True))
+    for wrong in (key, reference):
         with pytest.raises(ConfigurationError, match="which MariaDB cannot index"):
             wrong.create_all(engine)
     engine.dispose()

@@ -313,7 +313,7 @@ def test_a_cursor_that_was_changed_is_refused(sqlite_db: Session) -> None:
     for wrong in (changed, cursor[:-1], cursor + "x", "x", "1", "' OR 1=1 --", "\0", "é", "." * 5000):
         for keywords in ({"after": wrong}, {"before": wrong}):
             with pytest.raises(BadRequest, match=REFUSED):
-                db.keyset(statement, **keywords)  # type: ignore[arg-type]
+                db.keyset(statement, after=keywords.get("after"), before=keywords.get("before"))
     with pytest.raises(BadRequest, match="not both"):
         db.keyset(statement, after=cursor, before=cursor)
     assert len(db.keyset(statement, after="", before="")) == 9

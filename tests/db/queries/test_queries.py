@@ -10,11 +10,13 @@ from typing import Any
 import pytest
 from sqlalchemy import ForeignKey, Row, String, UniqueConstraint, func, select, union_all
 from sqlalchemy.exc import MultipleResultsFound, NoResultFound
-from sqlalchemy.orm import Mapped, aliased, joinedload, mapped_column, relationship, selectinload
+from sqlalchemy.orm import Mapped, aliased, joinedload, mapped_column, relationship, selectinload, with_loader_criteria
 
 from erlen.db import Database, Model, Session
 from erlen.db.async_queries import AsyncQueries
-from erlen.db.queries import MultipleFound, NoneFound, Queries
+from erlen.db.mixins import SoftDelete, soft_delete
+from erlen.db.queries import Queries
+from erlen.db.selection import MultipleFound, NoneFound
 from erlen.db.validation import ValidationError
 from erlen.errors import NotFound
 
@@ -42,6 +44,10 @@ class Stock(Base):
     item: Mapped[str] = mapped_column(String(20))
     amount: Mapped[int] = mapped_column(default=0)
     note: Mapped[str] = mapped_column(String(20), default="")
+
+
+class Shelf(SoftDelete, Base):
+    room: Mapped[str] = mapped_column(String(5))
 
 
 class Seat(Base):
@@ -233,6 +239,40 @@ def test_count_and_exists_take_criteria(db: Session) -> None:
     assert not db.exists(Author, Author.age > 35)
 
 
+def test_criteria_of_the_session_and_of_options_hold_everywhere(db: Session) -> None:
+    shelves = [Shelf(room=room) for room in "aabbc"]
+    db.add_all(shelves)
+    soft_delete(shelves[0])
+    soft_delete(shelves[4])
+    db.flush()
+    not_b = with_loader_criteria(Shelf, Shelf.room != "b")
+    counted: list[tuple[Any, int, int, int]] = [
+        (select(Shelf), 3, 5, 1),
+        (select(Shelf.room), 3, 5, 1),
+        (select(Shelf.room).distinct(), 2, 3, 1),
+        (select(Shelf.room, func.count()).group_by(Shelf.room), 2, 3, 1),
+        (select(Shelf).limit(4), 3, 4, 1),
+    ]
+    for statement, there, with_deleted, limited in counted:
+        for asked, expected in [
+            (statement, there),
+            (statement.execution_options(with_deleted=True), with_deleted),
+            (statement.options(not_b), limited),
+            (statement.where(Shelf.room == "c"), 0),
+        ]:
+            assert len(db.all(asked)) == expected
+            assert db.count(asked) == expected
+            assert db.exists(asked) == bool(expected)
+            if statement is not counted[-1][0]:
+                page = db.page(asked.order_by(Shelf.room), size=1, total="capped")
+                assert (page.total, len(page)) == (expected, min(1, expected))
+    assert list(db.in_bulk(Shelf, [shelf.id for shelf in shelves])) == [shelf.id for shelf in shelves[1:4]]
+    assert sum(map(len, db.batches(Shelf, size=2))) == 3
+    assert len(db.keyset(Shelf)) == 3
+    with pytest.raises(NotFound):
+        db.get_or_404(select(Shelf).where(Shelf.id == shelves[0].id))
+
+
 def test_whole_objects_are_counted_without_a_subquery(db: Session, statements: list[str]) -> None:
     db.count(select(Author).join(Author.books).where(Book.title == "one").order_by(Author.name))
     assert statements[-1].count("SELECT") == 1
@@ -243,7 +283,7 @@ def test_whole_objects_are_counted_without_a_subquery(db: Session, statements: l
 
 
 def test_in_bulk_is_in_the_order_of_the_keys(db: Session) -> None:
-    ids = dict(tuple(row) for row in db.all(select(Author.name, Author.id)))
+    ids = dict(db.all(select(Author.name, Author.id)))
     found = db.in_bulk(Author, [ids["eve"], 999, ids["ann"], ids["eve"]])
     assert list(found) == [ids["eve"], ids["ann"]]
     assert found[ids["ann"]].name == "ann"

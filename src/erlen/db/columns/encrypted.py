@@ -56,7 +56,7 @@ class EncryptedValue(TypeDecorator[Any]):
                 "an encrypted column cannot be compared or ordered in a query: only `is_(None)` and `is_not(None)` can be asked"
             )
 
-    comparator_factory = Comparator
+    comparator_factory = Comparator  # pyright: ignore[reportAssignmentType]  # SQLAlchemy declares a property
 
     def __init__(self, annotation: Any, encryption: Encryption) -> None:
         self.annotation = annotation

@@ -63,7 +63,7 @@ class JsonValue(TypeDecorator[Any]):
                 return type_coerce(self.expr, _PLAIN)[other[0]]
             return super().operate(op, *other, **options)
 
-    comparator_factory = Comparator
+    comparator_factory = Comparator  # pyright: ignore[reportAssignmentType]  # SQLAlchemy declares a property
 
     def __init__(self, annotation: Any) -> None:
         self.annotation = annotation

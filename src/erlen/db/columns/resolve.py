@@ -29,6 +29,10 @@ LONGEST_STRING = 4000
 """A longer text becomes one without a limit in the database: MySQL counts the size of all strings of a row."""
 
 
+STRUCTURED = ("struct", "dataclass", "typeddict", "attrs", "pydantic", "namedtuple", "collection", "mapping", "union", "any")
+"""What is kept as JSON."""
+
+
 def column_type(resolve: TypeResolve) -> TypeEngine[Any] | None:
     """Return the column type of a mapped annotation; None leaves it to SQLAlchemy. A listener for `resolve_type_annotation`.
 
@@ -86,7 +90,7 @@ def _column_type(annotation: Any, key: str) -> TypeEngine[Any] | None:
             fix = "keep an `int`, or a `list` of an Enum"
             raise ConfigurationError(Mistake(f"{type_name(bare)} is a Flag, whose combinations are no values of their own", fix=fix))
         return Choice(bare, key)
-    if kind_of(annotation) in _STRUCTURED:
+    if kind_of(annotation) in STRUCTURED:
         return json_type(annotation)
     return None
 
@@ -130,4 +134,3 @@ _TYPES: dict[Any, type[TypeEngine[Any]]] = {
     datetime.time: TimeOfDay,
     bytes: LongBytes,
 }
-_STRUCTURED = ("struct", "dataclass", "typeddict", "attrs", "pydantic", "namedtuple", "collection", "mapping", "union", "any")
