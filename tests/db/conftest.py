@@ -43,7 +43,7 @@ class Server:
     def empty(self) -> None:
         """Leave nothing of the test before."""
         if self.backend == "postgresql":
-            self.inside.exec_driver_sql("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+            self.inside.exec_driver_sql("SET lock_timeout = 30000; DROP SCHEMA public CASCADE; CREATE SCHEMA public")
         else:
             self.run(f"DROP DATABASE IF EXISTS {self.name}", f"CREATE DATABASE {self.name}")
 

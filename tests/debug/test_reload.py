@@ -72,6 +72,13 @@ def test_pages_of_errors_have_the_script_once(debug_client: MakeClient, file: Pa
         assert (answer.status, answer.text.count(TAG)) == (status, 1)
 
 
+def test_a_page_for_a_host_that_is_refused_asks_for_no_script(debug_client: MakeClient, file: Path) -> None:
+    answer = debug_client(site()).get("/", headers={"accept": "text/html", "host": "other.example"})
+    assert answer.status == 400
+    assert "ALLOWED_HOSTS" in answer.text
+    assert "reload.js" not in answer.text
+
+
 def test_without_the_variable_nothing_is_there(debug_client: MakeClient) -> None:
     client = debug_client(site())
     assert client.get("/").text == PAGE

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -23,19 +24,30 @@ DEMO = ROOT / "examples" / "demo" / "app.py"
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 20
 
 
-@pytest.fixture
-def demo(tmp_path: Path) -> Iterator[App]:
-    """The demo from a copy of its folder, in which it keeps what is uploaded."""
-    copy = tmp_path / "demo"
-    shutil.copytree(DEMO.parent, copy, ignore=shutil.ignore_patterns("covers", ".erlen", "__pycache__"))
+@pytest.fixture(scope="module")
+def module(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ModuleType]:
+    """The demo from a copy of its folder, in which it keeps its books and what is uploaded."""
+    copy = tmp_path_factory.mktemp("demo") / "demo"
+    shutil.copytree(DEMO.parent, copy, ignore=shutil.ignore_patterns("covers", ".erlen", "__pycache__", "reading.db*"))
     spec = importlib.util.spec_from_file_location("demo_copy", copy / "app.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules["demo_copy"] = module  # its annotations are looked up there
     spec.loader.exec_module(module)
-    yield module.app
+    yield module
     del sys.modules["demo_copy"]
+
+
+@pytest.fixture
+def demo(module: ModuleType) -> App:
+    """The demo as it is before its first start."""
+    module.database.dispose()
+    shutil.rmtree(module.COVERS, ignore_errors=True)
+    for file in module.COVERS.parent.glob("reading.db*"):
+        file.unlink()
+    app: App = module.app
+    return app
 
 
 def test_the_typed_api(demo: App, client_for: MakeClient) -> None:

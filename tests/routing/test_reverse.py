@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from datetime import date, timedelta
 from decimal import Decimal
 from enum import Enum
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 from uuid import UUID
@@ -27,6 +28,14 @@ def urls_of(template: str, host: str | None = None, annotations: Mapping[str, ob
     host_pattern = None if host is None else HostPattern.parse(host).resolve(known, Converters())
     urls.add("it", Pattern.parse(template).resolve(known, Converters()), host_pattern)
     return urls
+
+
+def test_an_object_gives_the_parameters_that_are_its_attributes() -> None:
+    urls = urls_of("/{issue.year}/{issue.slug}/{page}")
+    assert urls.build("it", {"issue": SimpleNamespace(year=2026, slug="a b"), "page": 2}) == "/2026/a%20b/2"
+    assert urls.build("it", {"issue.year": 2026, "issue.slug": "x", "page": 2}) == "/2026/x/2"
+    with pytest.raises(ValueError, match="needs"):
+        urls.build("it", {"issue": SimpleNamespace(year=2026), "page": 2})
 
 
 @pytest.mark.parametrize(

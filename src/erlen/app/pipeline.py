@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from msgspec import Struct
 
-from erlen.app.routes import Policy, SlashPolicy
+from erlen.app.routes import Hooks, Policy, SlashPolicy
 from erlen.binding.endpoint import Call, OnError
 from erlen.binding.parameter import SAFE
 from erlen.errors import HTTPError, MethodNotAllowed, NotFound
@@ -21,7 +21,6 @@ from erlen.security.hosts import host_name
 
 if TYPE_CHECKING:
     from erlen.app.problems import Problems
-    from erlen.app.routes import Hooks
     from erlen.app.site import Site
     from erlen.http.compression import Compression
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, TypeVar, ru
 from msgspec import Struct
 
 from erlen.app.flatten import included
-from erlen.app.routes import IncludeRecord, Routes
+from erlen.app.routes import IncludeRecord, Middleware, Routes
 from erlen.binding.marker import Dependency
 from erlen.binding.parameter import Providers, Resolver
 from erlen.errors import Mistake
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
     from erlen.app.application import App
     from erlen.app.blueprint import Blueprint
-    from erlen.app.routes import Middleware
     from erlen.app.settings import Settings
     from erlen.http.request import Request
     from erlen.http.response import Response

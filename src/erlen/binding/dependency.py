@@ -148,8 +148,7 @@ class Cleanup:
 
     async def close(self, response: object) -> None:
         """Resume each generator with the response. The first error is raised once all are closed."""
-        failure = await self._end(response, None)
-        if failure is not None:
+        if (failure := await self._end(response, None)) is not None:
             raise failure
 
     async def fail(self, error: BaseException) -> BaseException:

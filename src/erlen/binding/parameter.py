@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Annotated, Any, Literal, TypeAlias, get_args, get_origin
 
@@ -59,9 +59,9 @@ Resolver: TypeAlias = "Callable[[Parameter, SignatureOptions], Dependency | tupl
 class Providers:
     """What provides values by type: `app.provide` and plugins fill it, freeze reads it."""
 
-    def __init__(self) -> None:
-        self.by_type: dict[Any, Dependency] = {}
-        self.resolvers: list[Resolver] = []
+    def __init__(self, by_type: Mapping[Any, Dependency] | None = None, resolvers: Sequence[Resolver] = ()) -> None:
+        self.by_type: dict[Any, Dependency] = dict(by_type or {})
+        self.resolvers: list[Resolver] = list(resolvers)
 
     def find(self, parameter: Parameter, options: SignatureOptions) -> Dependency | tuple[str, str] | None:
         """Return what provides a parameter of this annotation, None, or what is wrong with it and the fix."""
@@ -71,10 +71,7 @@ class Providers:
         return found or next((answer for answer in answers if answer is not None), None)
 
     def copy(self) -> Providers:
-        other = Providers()
-        other.by_type.update(self.by_type)
-        other.resolvers.extend(self.resolvers)
-        return other
+        return Providers(self.by_type, self.resolvers)
 
 
 class SignatureOptions(Struct, frozen=True, kw_only=True, eq=False):

@@ -30,7 +30,9 @@ PREPARE = "erlen.cli.worker:prepare"
     "--workers", "-w", default=1, show_default=True, envvar="WORKERS", show_envvar=True, type=click.IntRange(1, 256), help="Processes."
 )
 @click.option("--threads", type=click.IntRange(1, 1024), help="Threads per worker for `def` handlers; by default the setting THREADS.")
-@click.option("--door", type=click.Choice(["rsgi", "asgi", "wsgi"]), help="How the server calls the application; by default the best way for it.")
+@click.option(
+    "--door", type=click.Choice(["rsgi", "asgi", "wsgi"]), help="How the server calls the application; by default the best way for it."
+)
 @click.option("--engine", type=click.Choice(["granian", "uvicorn"]), default="granian", show_default=True, help="The server.")
 @click.option("--access-log/--no-access-log", default=False, show_default=True, help="A line for each request.")
 @click.option(

@@ -99,7 +99,13 @@ class Session(Relations, Queries, orm.Session):
     def connection(self, *arguments: Any, **options: Any) -> Connection:
         """Return the connection of the transaction, which begins one: what is run on it cannot be looked at before."""
         self.start_writing()
+        self._wrote = True
         return super().connection(*arguments, **options)
+
+    def begin(self, nested: bool = False) -> SessionTransaction:
+        """Begin a transaction by name: `with db.begin(): …`, as SQLAlchemy documents it."""
+        self.start_writing()
+        return super().begin(nested)
 
     def begin_nested(self) -> SessionTransaction:
         """Begin a savepoint: `with db.begin_nested(): …` undoes what is within it where that fails."""
@@ -175,8 +181,7 @@ class Session(Relations, Queries, orm.Session):
             ValidationError: for values that do not fit, found by the models or by the database.
             Conflict: for a row that somebody else has changed or deleted, where the model is `Versioned`.
         """
-        if self._reading and (self.new or self.deleted or self.dirty):
-            self.start_writing()
+        self._write_changes()
         with self._explaining():
             super().flush(objects)
 
@@ -186,8 +191,32 @@ class Session(Relations, Queries, orm.Session):
         Raises:
             ValidationError: as `flush`; also for constraints that the database looks at only now.
         """
+        self._write_changes()
         with self._explaining():
             super().commit()
+
+    def bulk_save_objects(self, *arguments: Any, **options: Any) -> None:
+        """SQLAlchemy's own, which looks at no flush: prefer `bulk_insert`."""
+        self._write_in_bulk(super().bulk_save_objects, *arguments, **options)
+
+    def bulk_insert_mappings(self, *arguments: Any, **options: Any) -> None:
+        """SQLAlchemy's own, which looks at no flush: prefer `bulk_insert`."""
+        self._write_in_bulk(super().bulk_insert_mappings, *arguments, **options)
+
+    def bulk_update_mappings(self, *arguments: Any, **options: Any) -> None:
+        """SQLAlchemy's own, which looks at no flush."""
+        self._write_in_bulk(super().bulk_update_mappings, *arguments, **options)
+
+    def _write_in_bulk(self, write: Callable[..., None], *arguments: Any, **options: Any) -> None:
+        self.start_writing()
+        self._wrote = True
+        with self._explaining():
+            write(*arguments, **options)
+
+    def _write_changes(self) -> None:
+        """Begin to write if objects have changed; before a commit begins, which cannot exchange its own transaction."""
+        if self._reading and (self.new or self.deleted or self.dirty):
+            self.start_writing()
 
     @contextmanager
     def _explaining(self) -> Generator[None, None, None]:
@@ -221,7 +250,9 @@ class Session(Relations, Queries, orm.Session):
             self.rollback()
             self._run(self._take(self._after_rollback, None))
             self._after_commit.clear()
-        elif self._reading:
+            return
+        self._write_changes()
+        if self._reading:
             self._let_go()
             self._run(self._take(self._after_commit, None))
         else:
@@ -258,7 +289,7 @@ class AsyncSession(AsyncRelations, AsyncQueries, asyncio.AsyncSession):
     """
 
     sync_session_class = Session
-    sync_session: Session
+    sync_session: Session  # pyright: ignore[reportIncompatibleVariableOverride]  # what `sync_session_class` makes
 
     def __init__(self, database: Database, **options: Any) -> None:
         super().__init__(database=database, colour="loop", **options)
@@ -329,7 +360,7 @@ def _see_statement(state: ORMExecuteState) -> None:
     session = state.session
     assert isinstance(session, Session)
     if not state.is_select:
-        statement: Any = state.statement
+        statement: Any = getattr(state.statement, "element", state.statement)  # of `from_statement(…)` and `text(…).columns(…)`
         if state.is_insert or state.is_update or state.is_delete or (isinstance(statement, TextClause) and _writes(statement.text)):
             session.start_writing()
             session._wrote = True
@@ -373,4 +404,4 @@ def _writes(text: str) -> bool:
     return text.lstrip(" \t\r\n(;").partition(" ")[0].split("\n")[0].lower() not in _READS
 
 
-_READS = frozenset({"select", "values", "show", "explain", "pragma", "describe", "table"})
+_READS = frozenset({"select", "values", "show", "pragma", "describe", "table"})

@@ -15,6 +15,7 @@ from markupsafe import escape
 
 from erlen.app.routes import Policy, Routes
 from erlen.debug.tried import OWN_PREFIX
+from erlen.errors import HTTPError
 from erlen.http.event import Event, EventStreamResponse
 from erlen.http.request import Request, active_request
 from erlen.http.response import Response

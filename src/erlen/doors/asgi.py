@@ -54,8 +54,7 @@ class AsgiRequest(DoorRequest, kw_only=True, eq=False, weakref=True):
 
     @property
     def http_version(self) -> str:
-        version: str = self.scope["http_version"]
-        return "1.0" if version == "1" else version
+        return "1.0" if self.scope["http_version"] == "1" else cast("str", self.scope["http_version"])
 
     @property
     def peer(self) -> str:
@@ -173,8 +172,7 @@ class AsgiDoor(Door[tuple[bytes, bytes]]):
             await create_task(self(scope, receive, send), context=self._context.copy())
             return
         path = scope["path"]
-        prefix = scope.get("root_path")
-        if prefix and path.startswith(prefix):
+        if (prefix := scope.get("root_path")) and path.startswith(prefix):
             path = _without_prefix(path, prefix.rstrip("/"))
         request = AsgiRequest(
             scope["method"], path, scope["query_string"].decode("latin-1"), self.site, scope=scope, receive=receive, door=self
@@ -192,9 +190,7 @@ class AsgiDoor(Door[tuple[bytes, bytes]]):
             else:
                 headers = self._lists.for_size(response, secure, len(body), request.method)
             await send({"type": "http.response.start", "status": response.status, "headers": headers})
-            if bodiless:
-                body = b""
-            await send({"type": "http.response.body", "body": body})
+            await send({"type": "http.response.body", "body": b"" if bodiless else body})
         else:
             await self._send_made(request, response, secure, send)
         if request.work_after is not None:

@@ -60,8 +60,7 @@ class RsgiRequest(DoorRequest, kw_only=True, eq=False, weakref=True):
 
     @property
     def peer(self) -> str:
-        address = self.scope.client
-        host, colon, port = address.rpartition(":")
+        host, colon, port = self.scope.client.rpartition(":")
         return host.strip("[]") if colon and port.isdigit() else ""
 
     @property

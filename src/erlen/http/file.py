@@ -176,8 +176,7 @@ def safe_join(root: str | os.PathLike[str], *parts: str) -> Path | None:
         path = os.path.realpath(os.path.join(base, *names))
     except (OSError, ValueError):  # ValueError: a name the file system cannot encode.
         return None
-    inside = path == base or path.startswith(base.rstrip(os.sep) + os.sep)
-    return Path(path) if inside else None
+    return Path(path) if path == base or path.startswith(base.rstrip(os.sep) + os.sep) else None
 
 
 _CHUNK = 64 * 1024

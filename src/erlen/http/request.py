@@ -230,8 +230,7 @@ class Request(Struct, eq=False, weakref=True):
     @property
     def content_type(self) -> str:
         """The media type of the body in lower case, without parameters; empty when there is none."""
-        value = self.header("content-type") or ""
-        return value.partition(";")[0].strip().lower()
+        return (self.header("content-type") or "").partition(";")[0].strip().lower()
 
     @property
     def content_length(self) -> int | None:

@@ -44,7 +44,7 @@ class URLMap:
 
         Args:
             name: the route's.
-            params: the parameters of the path, and those of the host if it has some.
+            params: the parameters of the path, and those of the host if it has some; `article=article` for `{article.slug}`.
             query: text, numbers, booleans (`true`, `false`), dates, durations, UUIDs or enumerations; a sequence or set repeats its name,
                 what is None is left out.
             fragment: what follows `#`, not yet encoded.
@@ -54,12 +54,10 @@ class URLMap:
             ValueError: if a parameter is missing, unknown, or cannot stand in its place: one that would be matched differently, an empty
                 one, or `.` and `..`, which browsers would resolve (WHATWG URL).
         """
-        route = self._route(name, params)
+        route, params = self._route(name, params)
         path = "".join([piece if piece.__class__ is str else piece(params) for piece in route.pieces])  # type: ignore[operator]
-        if query:
-            text = "&".join(_query_pairs(query))
-            if text:
-                path += "?" + text
+        if query and (text := "&".join(_query_pairs(query))):
+            path += "?" + text
         if fragment:
             path += "#" + quote(fragment, "!$&'()*+,;=:@/?")
         return path
@@ -71,7 +69,7 @@ class URLMap:
             LookupError: if no route has that name.
             ValueError: if a parameter is missing, unknown, or no label of a host name (RFC 1123).
         """
-        route = self._route(name, params)
+        route, params = self._route(name, params)
         if route.host is None:
             return None
         template = route.host.template
@@ -81,13 +79,18 @@ class URLMap:
             raise ValueError(f"the host name {host!r} has more than {_LONGEST_HOST} characters")
         return host
 
-    def _route(self, name: str, params: Mapping[str, object]) -> _Route:
+    def _route(self, name: str, params: Mapping[str, object]) -> tuple[_Route, Mapping[str, object]]:
         route = self._routes.get(name)
         if route is None:
             raise LookupError(f"no route is named {name!r}.{suggestion(name, self._routes)}")
         if params.keys() != route.names:
-            raise _mismatch(name, route, params)
-        return route
+            # What `/articles/{article.slug}` needs, `article=article` has.
+            dotted = [(key, *key.split(".", 1)) for key in route.names if "." in key and key not in params]
+            had = {key: getattr(params[owner], part) for key, owner, part in dotted if hasattr(params.get(owner), part)}
+            params = {key: value for key, value in params.items() if key not in {owner for _, owner, _ in dotted}} | had
+            if params.keys() != route.names:
+                raise _mismatch(name, route, params)
+        return route, params
 
 
 def quote(text: str, safe: str) -> str:
