@@ -38,6 +38,18 @@ def test_code_sees_the_application_and_its_names(run: Run) -> None:
     assert (shown.exit_code, shown.output) == (0, "hello 3 app 1 5\n")
 
 
+def test_a_database_brings_its_models_and_a_session(run: Run, write: Write) -> None:
+    write(
+        "app.py",
+        "from erlen import App\nfrom erlen.db import Database, Mapped, Model\napp = App()\n"
+        "database = app.use(Database('sqlite://'))\nclass ShelvedBook(Model):\n    title: Mapped[str]\nkept = [ShelvedBook]\ndel ShelvedBook\n",
+    )
+    shown = run(
+        "shell", "-c", "database.create_all(); db.add(ShelvedBook(title='x')); db.commit(); print(db.all(select(ShelvedBook.title)))"
+    )
+    assert shown.output == "['x']\n", shown.exception
+
+
 def test_code_that_fails_is_an_error(run: Run) -> None:
     assert isinstance(run("shell", "-c", "1 / 0").exception, ZeroDivisionError)
     assert isinstance(run("shell", "-c", "1 +").exception, SyntaxError)

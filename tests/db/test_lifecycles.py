@@ -13,6 +13,7 @@ import pytest
 import sqlalchemy.ext.asyncio
 import sqlalchemy.orm
 from sqlalchemy import event, func, select, text
+from sqlalchemy.exc import DBAPIError
 
 from erlen import App, ConfigurationError, Conflict, HTTPError, Request, Unauthorized
 from erlen.db import AsyncSession, Database, Mapped, Model, Session
@@ -482,3 +483,9 @@ def test_a_relative_file_lies_beside_the_application(tmp_path: Path, monkeypatch
     database = app.use(Database("sqlite:///beside.db", base=Base))
     app.freeze({"secret_key": "k" * 16 + "abcdefghijklmnopqrst"})
     assert database.url().database == str(Path(__file__).parent / "beside.db")
+
+
+def test_a_missing_table_is_told_with_what_makes_it(database: Database) -> None:
+    with pytest.raises(DBAPIError) as caught, database.session() as db:
+        db.all(Note)
+    assert any("create=True" in note for note in caught.value.__notes__)

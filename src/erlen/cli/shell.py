@@ -24,7 +24,8 @@ __all__ = ["command", "names_of"]
 def command(spec: str | None, code: str | None, plain: bool) -> None:
     """Python with the application loaded: its names, and `app`, `site` and `client`.
 
-    `client` sends requests to the application in this process. `await` works at the prompt. IPython or ptpython is used where it is
+    `client` sends requests to the application in this process. With a database there are also its models, `select`, and `db`, a session.
+    `await` works at the prompt. IPython or ptpython is used where it is
     installed. Nothing is served, and start-up functions run only once `client` is used.
 
     \b
@@ -47,12 +48,17 @@ def command(spec: str | None, code: str | None, plain: bool) -> None:
 
 
 def names_of(site: Site, spec: str | None = None) -> dict[str, Any]:
-    """Return what a shell of an application knows: the public names of its module, `app`, `site` and `client`."""
+    """Return what a shell of an application knows.
+
+    The public names of its module, `app`, `site` and `client`, and what batteries add: a database its models, `db` and `select`.
+    """
     from erlen.server.target import find_target, load_app
     from erlen.testing.client import Client
 
     module = sys.modules[find_target(spec).module]
     names = {name: value for name, value in vars(module).items() if not name.startswith("__")}
+    for give in site.extensions.get("shell.names", ()):
+        names = give() | names
     return names | {"app": load_app(spec), "site": site, "client": Client(site)}
 
 

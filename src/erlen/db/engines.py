@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 import select
 import time
 from collections.abc import Mapping
@@ -15,7 +16,7 @@ from importlib.util import find_spec
 from typing import Any, Literal, TypeAlias
 
 from msgspec import Struct
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, ExceptionContext, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DisconnectionError
 from sqlalchemy.ext.asyncio import create_async_engine
 
@@ -134,6 +135,7 @@ def _prepare(engine: Engine, backend: str, options: EngineOptions) -> None:
         sqlite = _Sqlite(options)
         event.listen(engine, "connect", sqlite.connect)
         event.listen(engine, "before_cursor_execute", sqlite.before)
+        event.listen(engine, "reset", _end_transaction)
     else:
         event.listen(engine, "checkout", _refuse_dead)
     if backend in ("mysql", "mariadb"):
@@ -141,12 +143,29 @@ def _prepare(engine: Engine, backend: str, options: EngineOptions) -> None:
         event.listen(engine, "before_cursor_execute", _refuse_during_stream)
     if backend != "postgresql":
         event.listen(engine, "begin", _begin)
+    event.listen(engine, "handle_error", _explain_missing_table)
+
+
+def _explain_missing_table(failure: ExceptionContext) -> None:
+    """Add to an error about a table that is not there what makes it."""
+    if failure.sqlalchemy_exception is not None and _MISSING_TABLE(str(failure.original_exception)):
+        failure.sqlalchemy_exception.add_note(
+            "The table is not there yet. Make the tables of the models that are missing: `Database(…, create=True)` does it at each start, "
+            "`database.create_all()` once."
+        )
 
 
 def _begin(connection: Connection) -> None:
     statement = connection.get_execution_options().get("erlen_begin", "BEGIN")
     if statement:
         connection.exec_driver_sql(statement)
+
+
+def _end_transaction(connection: Any, record: Any, state: Any) -> None:
+    """Roll back what a COMMIT that failed leaves open on SQLite, such as one that a deferred constraint refuses."""
+    driver = getattr(connection, "driver_connection", connection)
+    if not state.terminate_only and driver.in_transaction:
+        connection.rollback()
 
 
 def _refuse_during_stream(connection: Connection, *_: Any) -> None:
@@ -274,6 +293,7 @@ _DRIVERS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "mariadb": (("pymysql", "mysqldb"), ("asyncmy", "aiomysql")),
 }
 """By engine: the drivers of `def` code, and of `async def` code; the first of each is the default."""
+_MISSING_TABLE = re.compile(r"no such table|relation \S+ does not exist|Table \S+ doesn't exist|UndefinedTable").search
 _BUILT_IN = ("pysqlite",)
 _STEPS = 50_000
 """How many instructions SQLite runs between two looks at the clock: some milliseconds."""

@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Generator
 from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
-from sqlalchemy import orm
+from sqlalchemy import orm, select
 from sqlalchemy.ext import asyncio
 
 from erlen.binding.parameter import SAFE
@@ -42,7 +42,8 @@ def set_up(database: Database, setup: Setup) -> None:
 
     def open_session(request: Request) -> Generator[Session, Response | None, None]:
         """Give a `def` handler its session."""
-        session = Session(database, reading=request.method in SAFE, primary=_wants_primary(database, request))
+        # Work after the response that still used it would hold a connection that nobody returns: closed, it refuses.
+        session = Session(database, reading=request.method in SAFE, primary=_wants_primary(database, request), close_resets_only=False)
         with database.turn():
             try:
                 response = yield session
@@ -58,7 +59,7 @@ def set_up(database: Database, setup: Setup) -> None:
 
     async def open_async_session(request: Request) -> AsyncGenerator[AsyncSession, Response | None]:
         """Give an `async def` handler its session."""
-        session = AsyncSession(database, reading=request.method in SAFE, primary=_wants_primary(database, request))
+        session = AsyncSession(database, reading=request.method in SAFE, primary=_wants_primary(database, request), close_resets_only=False)
         async with database.async_turn():
             try:
                 response = yield session
@@ -78,6 +79,7 @@ def set_up(database: Database, setup: Setup) -> None:
         setup.provide(async_kind, open_async_session)
     setup.resolve(resolve_model)
     setup.share("db", database)
+    setup.extensions.setdefault("shell.names", []).append(lambda: _shell_names(database))
     if settings.debug:
         setup.add_middleware(LogQueries())
         setup.extensions.setdefault("debug.panels", []).append(queries_panel)
@@ -87,6 +89,12 @@ def set_up(database: Database, setup: Setup) -> None:
     setup.on_shutdown(database.dispose_async)
     setup.on_shutdown(database.dispose)
     setup.add_check(lambda _: _mistakes(database, settings))
+
+
+def _shell_names(database: Database) -> dict[str, Any]:
+    """Return what `erlen shell` knows of a database."""
+    models = {mapper.class_.__name__: mapper.class_ for mapper in database.base.registry.mappers}
+    return {**models, "db": Session(database), "select": select}
 
 
 def _wants_primary(database: Database, request: Request) -> bool:

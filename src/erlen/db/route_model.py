@@ -11,9 +11,13 @@ from sqlalchemy import inspect, select
 
 from erlen.binding.marker import Dependency, Path
 from erlen.binding.parameter import Parameter, SignatureOptions, bare, optional_of, strip_annotated
+from erlen.db.columns.resolve import without_none
+from erlen.db.info import fields_of
 from erlen.db.model import Base
 from erlen.db.session import AsyncSession, Session
+from erlen.db.validation import can_hold
 from erlen.errors import NotFound
+from erlen.schema.model import strip
 
 __all__ = ["resolve_model"]
 
@@ -38,11 +42,15 @@ def resolve_model(parameter: Parameter, options: SignatureOptions) -> Dependency
 
 def _loader(model: Any, columns: dict[str, str], is_async: bool, optional: bool) -> Callable[..., Any]:
     """Write the dependency: its own parameters are read from the path, and converted, as a handler's are."""
-    mapper = inspect(model)
+    types = {field.name: strip(without_none(field.annotation))[0] for field in fields_of(model)}
     attributes = [getattr(model, column) for column in columns.values()]
 
     def statement(values: tuple[Any, ...]) -> Any:
         return select(model).where(*(attribute == value for attribute, value in zip(attributes, values, strict=True)))
+
+    def fit(values: tuple[Any, ...]) -> bool:
+        # Looked for, a number or text that no row can have would be an error of the database.
+        return all(can_hold(model, column, value) for column, value in zip(columns.values(), values, strict=True))
 
     def found(instance: Any) -> Any:
         if instance is None and not optional:
@@ -50,15 +58,14 @@ def _loader(model: Any, columns: dict[str, str], is_async: bool, optional: bool)
         return instance
 
     def load(db: Session, *values: Any) -> Any:
-        return found(db.scalars(statement(values)).one_or_none())
+        return found(db.scalars(statement(values)).one_or_none() if fit(values) else None)
 
     async def load_async(db: AsyncSession, *values: Any) -> Any:
-        return found((await db.scalars(statement(values))).one_or_none())
+        return found((await db.scalars(statement(values))).one_or_none() if fit(values) else None)
 
     formal = [Formal("db", Formal.POSITIONAL_OR_KEYWORD, annotation=AsyncSession if is_async else Session)]
     for number, (key, column) in enumerate(columns.items()):
-        python_type = mapper.columns[column].type.python_type
-        formal.append(Formal(f"value{number}", Formal.POSITIONAL_OR_KEYWORD, annotation=Annotated[python_type, Path(key)]))
+        formal.append(Formal(f"value{number}", Formal.POSITIONAL_OR_KEYWORD, annotation=Annotated[types[column], Path(key)]))
     function: Any = load_async if is_async else load
     function.__signature__ = Signature(formal)
     function.__annotations__ = {each.name: each.annotation for each in formal}

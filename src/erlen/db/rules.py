@@ -103,6 +103,14 @@ class Rule:
             return value
         return self._structure(value) if self.structured else self._scalar(value)
 
+    def can_hold(self, value: Any) -> bool:
+        """Whether the column could have this value, which is of its type; the constraints of the annotation are not asked."""
+        try:
+            self._check(value)
+        except ValueError:
+            return False
+        return True
+
     def _scalar(self, value: Any) -> Any:
         if self._bare is Decimal and type(value) is int:
             value = Decimal(value)
@@ -146,6 +154,8 @@ class Rule:
         assert checker is not None
         try:
             plain = plain_json(value)
+            if _NUL_IN_JSON(msgspec.json.encode(plain)):
+                raise ValueError("PostgreSQL cannot keep NUL")
             made = msgspec.convert(plain, self._annotation, str_keys=True, dec_hook=convert_custom)
         except msgspec.ValidationError as error:
             faults = checker.faults(plain_json(value), self._location) or [first_fault(error, self._location)]
@@ -212,5 +222,6 @@ def _instance_of(cls: Any, value: Any) -> Any:
 
 _NATIVE = (bytes, bytearray, datetime.datetime, datetime.date, datetime.time, datetime.timedelta, UUID, Decimal)
 """Not made of text here, as they are of JSON."""
+_NUL_IN_JSON = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000").search
 _PLAIN = (bool, bytes, datetime.date, UUID)
 _MODELS = ("struct", "dataclass", "attrs", "pydantic")

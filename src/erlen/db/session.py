@@ -257,6 +257,8 @@ class Session(Relations, Queries, orm.Session):
             self._run(self._take(self._after_commit, None))
         else:
             self.commit()
+        while self._wrote or self.new or self.deleted or self.dirty:  # by what was called after the commit
+            self.commit()
 
     def __before_stream__(self) -> None:
         """Commit before the first byte of a streamed answer; what the stream reads, it reads without a transaction."""

@@ -131,6 +131,12 @@ def validate_values(model: type[DeclarativeBase], values: Mapping[str, Any], *, 
     return made
 
 
+def can_hold(model: type[DeclarativeBase], name: str, value: Any) -> bool:
+    """Whether a column could have a value of its type: a database refuses to look for what does not fit into it."""
+    rule = _rules_of(inspect(model)).fields.get(name)
+    return rule is None or rule.can_hold(value)
+
+
 def install(base: type[DeclarativeBase]) -> None:
     """Hold the values of all classes derived from `base` to their annotations."""
     event.listen(base, "after_mapper_constructed", _watch, propagate=True)
