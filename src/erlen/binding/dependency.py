@@ -157,10 +157,11 @@ class Cleanup:
 
     async def _end(self, response: object, error: BaseException | None) -> BaseException | None:
         while self._open:
+            trace = None if error is None else error.__traceback__
             try:
                 await _end(self._open.pop()[0], response, error)
             except BaseException as raised:  # noqa: BLE001 - raised again, once the others are closed
-                error = raised
+                error = raised.with_traceback(trace) if raised is error else raised  # its way through a generator tells nobody anything
         return error
 
 
