@@ -89,7 +89,6 @@ async def add_book(data: NewBook, db: AsyncSession) -> Book:
     """Add a book."""
     book = data.build()
     db.add(book)
-    await db.flush()
     return book
 
 

@@ -42,7 +42,8 @@ def test_a_database_brings_its_models_and_a_session(run: Run, write: Write) -> N
     write(
         "app.py",
         "from erlen import App\nfrom erlen.db import Database, Mapped, Model\napp = App()\n"
-        "database = app.use(Database('sqlite://'))\nclass ShelvedBook(Model):\n    title: Mapped[str]\nkept = [ShelvedBook]\ndel ShelvedBook\n",
+        "database = app.use(Database('sqlite://'))\nclass ShelvedBook(Model):\n    title: Mapped[str]\n"
+        "kept = [ShelvedBook]\ndel ShelvedBook\n",
     )
     shown = run(
         "shell", "-c", "database.create_all(); db.add(ShelvedBook(title='x')); db.commit(); print(db.all(select(ShelvedBook.title)))"

@@ -489,3 +489,60 @@ def test_a_missing_table_is_told_with_what_makes_it(database: Database) -> None:
     with pytest.raises(DBAPIError) as caught, database.session() as db:
         db.all(Note)
     assert any("create=True" in note for note in caught.value.__notes__)
+
+
+def test_sessions_that_open_a_second_one_do_not_wait_for_each_other(make_client: MakeClient, url_of: Callable[[str], str]) -> None:
+    """As many requests as there are connections, each of which holds one and asks for another."""
+    database = Database(url_of("postgresql"), base=Base, create=True, pool_size=2)
+    app = App()
+    app.use(database)
+
+    @app.post("/")
+    async def both(db: AsyncSession) -> None:
+        await db.scalar(select(func.count()).select_from(Note))
+        async with db.independent() as other:
+            other.add(Note(text="x"))
+
+    client = make_client(app)
+    with ThreadPoolExecutor(8) as threads:
+        assert {answer.status for answer in threads.map(lambda _: client.post("/"), range(16))} == {204}
+    assert count(database) == 16
+    database.dispose()
+
+
+def test_a_reading_request_streams_rows(make_client: MakeClient, place: tuple[str, str], database: Database) -> None:
+    app = App()
+    app.use(database)
+
+    @app.get("/")
+    async def stream(db: AsyncSession) -> AsyncIterator[str]:
+        async for line in await db.stream_scalars(select(Note.text).order_by(Note.id)):
+            yield line
+
+    client = make_client(app, door="asgi")
+    with database.session() as db:
+        db.add_all([Note(text=str(number)) for number in range(5)])
+    assert client.get("/").text == "01234"
+
+
+def test_what_a_handler_adds_and_returns_has_its_key(client_for: MakeClient, database: Database, colour: Colour) -> None:
+    app = App()
+    app.use(database)
+
+    if colour == "def":
+
+        @app.post("/")
+        def add(db: Session) -> tuple[Note, int]:
+            note = Note(text="new")
+            db.add(note)
+            return note, 201
+    else:
+
+        @app.post("/")
+        async def add_async(db: AsyncSession) -> tuple[Note, int]:
+            note = Note(text="new")
+            db.add(note)
+            return note, 201
+
+    answer = client_for(app).post("/")
+    assert (answer.status, answer.json()) == (201, {"id": 1, "text": "new"})

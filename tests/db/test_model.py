@@ -747,3 +747,16 @@ class Article(base):
     exec(source, names)
     columns = names["Article"].__table__.c
     assert (columns.title.type.length, columns.note.type.length, columns.note.nullable) == (7, 7, True)
+
+
+def test_what_may_be_nothing_is_none_from_the_beginning() -> None:
+    class Own(Model, isolated=True):
+        pass
+
+    class Parcel(Own):
+        weight: Mapped[int | None]
+        note: Mapped[str | None] = mapped_column(server_default="fragile")
+
+    parcel = Parcel()
+    assert parcel.__json__() == {"weight": None}
+    assert "weight" not in inspect(parcel).committed_state

@@ -139,10 +139,10 @@ class Cleanup:
         self._open.append((generator, value))
         return value
 
-    async def before_stream(self) -> None:
-        """Call `__before_stream__` of the values that have it: a session commits before the first byte leaves."""
+    async def before(self, step: str) -> None:
+        """Call the method of the values that have it: a session flushes before results are encoded, and commits before a stream begins."""
         for _, value in self._open:
-            begin = getattr(value, "__before_stream__", None)
+            begin = getattr(value, step, None)
             if begin is not None and hasattr(begun := begin(), "__await__"):
                 await begun
 

@@ -246,7 +246,7 @@ class Endpoint:
             env.update(start=start_stream, plan=plan)
             return [f"response = await start(request, handler({arguments}), plan)"]
         awaits = "await " if form_of(self.handler) == "await" else ""
-        called = f"{awaits}handler({arguments})"
+        called = f"{awaits}handler({arguments})" + ("; await cleanup.before('__before_encode__')" if self._cleans_up else "")
         env["convert"] = plan.convert
         if plan.fast_class is None:
             env.update(start=start_stream, generators=GENERATORS, plan=plan)

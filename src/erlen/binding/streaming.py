@@ -45,7 +45,7 @@ async def closing_with(response: StreamResponse, cleanup: Cleanup, thread_call: 
         thread_call: for an `async def` handler, whose generators belong to the loop: takes the items of a plain iterable in threads.
     """
     try:
-        await cleanup.before_stream()
+        await cleanup.before("__before_stream__")
     except BaseException as error:  # noqa: BLE001 - as below
         raise await cleanup.fail(error)  # noqa: B904 - as below
     chunks: Any = response.chunks

@@ -139,8 +139,14 @@ class Database:
             raise ConfigurationError(Mistake(f"there is no database {name!r}", self.where, f"one of {', '.join(self.names)}"))
         return self._urls[name]
 
-    def engines(self, name: str = "default", colour: EngineColour = "thread") -> Engines:
-        """Return the engine of a database for one colour, made on first use; in `loop` colour for the running event loop."""
+    def engines(self, name: str = "default", colour: EngineColour = "thread", *, apart: bool = False) -> Engines:
+        """Return the engine of a database for one colour, made on first use; in `loop` colour for the running event loop.
+
+        Args:
+            name: of the database.
+            colour: of the code that will use it.
+            apart: one with a pool of its own, for `independent()` sessions.
+        """
         if self._process != os.getpid():
             self._forget_engines()  # a forked child must not share its parent's sockets
         if colour == "thread":
@@ -149,23 +155,24 @@ class Database:
             import asyncio
 
             engines = self._loop_engines.setdefault(asyncio.get_running_loop(), {})
-        found = engines.get(name)
-        return found if found is not None else self._make(name, colour, engines)
+        key = f"{name} apart" if apart else name
+        found = engines.get(key)
+        return found if found is not None else self._make(name, key, colour, engines)
 
-    def _make(self, name: str, colour: EngineColour, engines: dict[str, Engines]) -> Engines:
+    def _make(self, name: str, key: str, colour: EngineColour, engines: dict[str, Engines]) -> Engines:
         url = self.url(name)
         with self._lock:
-            if name not in engines:
+            if key not in engines:
                 if is_memory(url) and not self._keep:
                     import sqlite3
 
                     for each in filter(is_memory, self._urls.values()):
                         place = f"{each.database}?vfs={each.query.get('vfs', 'memdb')}"
                         self._keep.append(sqlite3.connect(place, uri=True, check_same_thread=False))
-                engines[name] = made = make_engines(url, colour, self._options)
+                engines[key] = made = make_engines(url, colour, self._options)
                 use_secret_keys(made.engine, self.keys)
                 watch(made.engine, name, slow_query=self.slow_query)
-            return engines[name]
+            return engines[key]
 
     @property
     def engine(self) -> Engine:

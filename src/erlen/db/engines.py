@@ -97,7 +97,7 @@ def make_engines(url: URL, colour: EngineColour, options: EngineOptions) -> Engi
     arguments: dict[str, Any] = {
         "connect_args": _connect_args(backend, driver, options),
         "pool_size": options.pool_size,
-        "max_overflow": options.pool_size,  # for sessions of their own inside a request
+        "max_overflow": 0,
         "pool_timeout": options.lock_timeout,
         "pool_use_lifo": True,
         "hide_parameters": True,

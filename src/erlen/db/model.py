@@ -160,8 +160,13 @@ def _defaults_of(cls: type[Base]) -> tuple[tuple[str, Any, bool], ...]:
     """Return the fields with a default that exists before the flush, and whether objects may share it."""
     found: tuple[tuple[str, Any, bool], ...] | None = vars(cls).get("__defaults__")
     if found is None:
-        with_default = [field for field in fields_of(cls) if field.default is not MISSING]
-        found = tuple((field.name, field.default, isinstance(field.default, Hashable)) for field in with_default)
+        # What may be nothing is None from the beginning, as in the object that a query gives.
+        settled = [
+            (field.name, None if field.default is MISSING else field.default)
+            for field in fields_of(cls)
+            if field.default is not MISSING or (field.nullable and not field.made and not field.deferred)
+        ]
+        found = tuple((name, default, isinstance(default, Hashable)) for name, default in settled)
         type.__setattr__(cls, "__defaults__", found)  # not a mapped attribute: past SQLAlchemy's own
     return found
 

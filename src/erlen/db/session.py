@@ -47,6 +47,7 @@ class Session(Relations, Queries, orm.Session):
         colour: `thread`, or `loop` for the session inside an `AsyncSession`.
         strict: refuse to load relations that were not asked for (`NotLoaded`), with the line to mend.
         primary: read from the primary database, also where there are replicas.
+        apart: take connections from a pool of its own: sessions that wait for a second one must not wait for each other.
     """
 
     def __init__(
@@ -57,6 +58,7 @@ class Session(Relations, Queries, orm.Session):
         colour: EngineColour = "thread",
         strict: bool = False,
         primary: bool = True,
+        apart: bool = False,
         **options: Any,
     ) -> None:
         options.pop("binds", None)
@@ -68,6 +70,7 @@ class Session(Relations, Queries, orm.Session):
         self.strict = strict
         self._reading = reading
         self._primary = primary
+        self._apart = apart
         self._wrote = False
         self._after_commit: list[Hook] = []
         self._after_rollback: list[Hook] = []
@@ -84,7 +87,7 @@ class Session(Relations, Queries, orm.Session):
             return self.database.bound[name]
         if self._reading:
             return self.database.reader(name, self.colour, primary=self._primary)
-        return self.database.engines(name, self.colour).writer
+        return self.database.engines(name, self.colour, apart=self._apart).writer
 
     @property
     def is_reading(self) -> bool:
@@ -147,7 +150,7 @@ class Session(Relations, Queries, orm.Session):
             ErlenError: on SQLite, if this session has written already.
         """
         self._make_way()
-        with Session(self.database, colour=self.colour, strict=self.strict) as other:
+        with Session(self.database, colour=self.colour, strict=self.strict, apart=True) as other:
             yield other
             other.commit()
 
@@ -260,6 +263,11 @@ class Session(Relations, Queries, orm.Session):
         while self._wrote or self.new or self.deleted or self.dirty:  # by what was called after the commit
             self.commit()
 
+    def __before_encode__(self) -> None:
+        """Write what the handler has added, so that its answer shows the keys that the database gives."""
+        if self.new or self.dirty or self.deleted:
+            self.flush()
+
     def __before_stream__(self) -> None:
         """Commit before the first byte of a streamed answer; what the stream reads, it reads without a transaction."""
         self.finish(keep=True)
@@ -321,7 +329,7 @@ class AsyncSession(AsyncRelations, AsyncQueries, asyncio.AsyncSession):
     async def independent(self) -> AsyncGenerator[AsyncSession, None]:
         """Open a second session whose transaction is kept whatever becomes of this one; see `Session.independent`."""
         await self.run_sync(lambda _: self.sync_session._make_way())
-        async with AsyncSession(self.database, strict=self.sync_session.strict) as other:
+        async with AsyncSession(self.database, strict=self.sync_session.strict, apart=True) as other:
             yield other
             await other.commit()
 
@@ -336,6 +344,10 @@ class AsyncSession(AsyncRelations, AsyncQueries, asyncio.AsyncSession):
     async def finish(self, *, keep: bool) -> None:
         """Commit or roll back at the end of a request or block, whatever was begun."""
         await self.run_sync(lambda _: self.sync_session.finish(keep=keep))
+
+    async def __before_encode__(self) -> None:
+        if self.new or self.dirty or self.deleted:
+            await self.flush()
 
     async def __before_stream__(self) -> None:
         await self.run_sync(lambda _: self.sync_session.__before_stream__())
@@ -366,7 +378,12 @@ def _see_statement(state: ORMExecuteState) -> None:
         if state.is_insert or state.is_update or state.is_delete or (isinstance(statement, TextClause) and _writes(statement.text)):
             session.start_writing()
             session._wrote = True
-    elif session._reading and getattr(state.statement, "_for_update_arg", None) is not None:
+    elif session._reading and (
+        # Locks, and PostgreSQL's cursors on the server, last as long as a transaction.
+        getattr(state.statement, "_for_update_arg", None) is not None
+        or state.execution_options.get("stream_results")
+        or state.execution_options.get("yield_per")
+    ):
         session.start_writing()
 
 
