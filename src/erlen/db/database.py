@@ -116,9 +116,15 @@ class Database:
         if "default" not in self._given:
             fix = 'say which is the default: `Database({"default": "…", "logs": "…"})`'
             raise ConfigurationError(Mistake("no database is called 'default'", self.where, fix))
+        if not self._given["default"]:
+            raise self._without_url()
         self._urls = {name: resolve_url(url, self._root) for name, url in self._given.items()}
         for number, url in enumerate(self._given_replicas):
             self._urls[f"default replica {number + 1}"] = resolve_url(url, self._root)
+
+    def _without_url(self) -> ConfigurationError:
+        fix = "set DATABASE_URL, or give it one: `Database('sqlite:///app.db')`"
+        return ConfigurationError(Mistake("the database has no URL", self.where, fix))
 
     def _forget_engines(self) -> None:
         self._process = os.getpid()
@@ -134,8 +140,7 @@ class Database:
         """Return a database's URL, with its driver's default place filled in. Printed, it hides the password."""
         if name not in self._urls:
             if not self._urls:
-                fix = "set DATABASE_URL, or give it one: `Database('sqlite:///app.db')`"
-                raise ConfigurationError(Mistake("the database has no URL", self.where, fix))
+                raise self._without_url()
             raise ConfigurationError(Mistake(f"there is no database {name!r}", self.where, f"one of {', '.join(self.names)}"))
         return self._urls[name]
 
