@@ -219,3 +219,22 @@ def test_a_stream_of_mysql_is_not_lost_without_a_word(url_of: Callable[[str], st
         with pytest.raises(ErlenError, match="one result at a time"):
             db.scalar(text("SELECT 1"))
         rows.close()
+
+
+def test_a_cancelled_statement_of_sqlite_gives_its_lock_back(make: Callable[..., Database], tmp_path: Path) -> None:
+    """Its thread would go on for up to the time limit of statements, with everybody else locked out."""
+    database = make(f"sqlite:///{tmp_path}/x.db", lock_timeout=5, statement_timeout=600)
+    database.create_all()
+    numbers = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000000000)"
+
+    async def work() -> None:
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.3), database.async_session() as db:
+                await db.execute(text(f"INSERT INTO places (name) {numbers} SELECT max(i) FROM n"))
+        async with database.async_session() as db:
+            db.add(Place(name="after"))
+        async with database.async_session(reading=True) as db:
+            assert await db.all(select(Place.name)) == ["after"]
+        await database.dispose_async()
+
+    asyncio.run(work())

@@ -135,6 +135,7 @@ def _prepare(engine: Engine, backend: str, options: EngineOptions) -> None:
         sqlite = _Sqlite(options)
         event.listen(engine, "connect", sqlite.connect)
         event.listen(engine, "before_cursor_execute", sqlite.before)
+        event.listen(engine, "invalidate", _interrupt)
         event.listen(engine, "reset", _end_transaction)
     else:
         event.listen(engine, "checkout", _refuse_dead)
@@ -210,6 +211,12 @@ def _readable(descriptor: int) -> bool:
         poll.register(descriptor, select.POLLIN)
         return bool(poll.poll(0))
     return bool(select.select([descriptor], [], [], 0)[0])
+
+
+def _interrupt(connection: Any, record: Any, error: BaseException | None) -> None:
+    """End the statement of a connection that is given up, such as one whose task was cancelled: it would go on, with the lock."""
+    driver = getattr(connection, "driver_connection", connection)
+    getattr(driver, "_conn", driver).interrupt()  # aiosqlite's own method is a coroutine function, and here nothing can wait
 
 
 class _Sqlite:
