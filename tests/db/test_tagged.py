@@ -13,7 +13,7 @@ from erlen.db.database import Database
 from erlen.db.info import describe
 from erlen.db.model import Base, Model
 from erlen.db.not_loaded import NotLoaded
-from erlen.db.tagged import Tagged, load_tagged, tagged
+from erlen.db.tagged import Tagged, tagged
 from erlen.db.validation import ValidationError
 from erlen.errors import ConfigurationError, Conflict, ErlenError
 
@@ -257,7 +257,7 @@ def test_in_async_code_it_is_loaded_first(database: Database) -> None:
             comments = (await db.scalars(select(models.Comment).order_by(models.Comment.id))).all()
             with pytest.raises(NotLoaded, match=r"Comment\.subject is not loaded"):
                 _ = comments[0].subject
-            await db.run_sync(load_tagged, comments, models.Comment.subject)
+            await db.load(comments, models.Comment.subject)
             names = [type(comment.subject).__name__ for comment in comments]
         await database.dispose_async()
         return names

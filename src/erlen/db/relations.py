@@ -28,6 +28,7 @@ from sqlalchemy.sql.elements import BinaryExpression, BooleanClauseList
 from sqlalchemy.sql.visitors import iterate, replacement_traverse
 
 from erlen.db.not_loaded import Strict, detached, refuse
+from erlen.db.tagged import Tagged, load_tagged
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session as AnySession
@@ -50,7 +51,7 @@ class Relations:
     _credit = CREDIT
     """How many objects may still be looked at in vain, for peers."""
 
-    def load(self, objects: object, *attributes: QueryableAttribute[Any]) -> None:
+    def load(self, objects: object, *attributes: QueryableAttribute[Any] | Tagged[Any]) -> None:
         """Load relations, or deferred columns, of objects that are there: `db.load(articles, Article.author)`, one statement each.
 
         What is loaded already stays as it is.
@@ -65,6 +66,10 @@ class Relations:
         given = [objects] if isinstance(inspect(objects, raiseerr=False), InstanceState) else list(cast("Iterable[object]", objects))
         found = dict.fromkeys(map(_state_of, given))
         for attribute in attributes:
+            if isinstance(attribute, Tagged):
+                owners = [instance for state in found if isinstance(instance := state.obj(), attribute.class_)]
+                load_tagged(cast("AnySession", self), owners, attribute)
+                continue
             key, owner = attribute.key, attribute.parent.mapper.class_
             states = [state for state in found if isinstance(state.obj(), owner) and state.key is not None]
             for state in states:
@@ -84,7 +89,7 @@ class Relations:
 class AsyncRelations:
     """What an `AsyncSession` has for loading relations."""
 
-    async def load(self, objects: object, *attributes: QueryableAttribute[Any]) -> None:
+    async def load(self, objects: object, *attributes: QueryableAttribute[Any] | Tagged[Any]) -> None:
         """Load relations, or deferred columns, of objects that are there; see `Session.load`."""
         await cast("AsyncSession", self).run_sync(lambda db: cast("Session", db).load(objects, *attributes))
 

@@ -52,7 +52,7 @@ class Tagged(ORMDescriptor[T], Generic[T]):
     """The type of a tagged reference; made by `tagged()`.
 
     Reading it on one object of a session loads it for all objects of that class in the session, in one statement for each model. `async
-    def` code loads it before: `await db.run_sync(load_tagged, comments, Comment.subject)`. On the class it gives criteria:
+    def` code loads it before: `await db.load(comments, Comment.subject)`. On the class it gives criteria:
     `Comment.subject.is_(article)`, `Comment.subject.of_type(Article)`.
     """
 
