@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 from erlen.observe.logging import configure_logging
 
 if TYPE_CHECKING:
+    from types import FrameType
+
     from erlen.app.settings import Settings
 
 __all__ = ["leave", "prepare"]
@@ -40,7 +42,14 @@ def leave() -> None:
 
 
 def _leave_unless_failed() -> None:
-    if sys.exc_info()[0] is None:  # else it ends with its traceback and its exit code
+    """Leave, but not where the process ends with a traceback or an exit code: that it must keep.
+
+    Python 3.13 calls this so late that nobody knows the exit code any more: there a process ends as Python ends it.
+    """
+    frame: FrameType | None = sys._getframe()
+    while frame is not None and frame.f_code.co_name != "_bootstrap":
+        frame = frame.f_back
+    if frame is not None and sys.exc_info()[0] is None:
         leave()
 
 

@@ -105,6 +105,7 @@ class Database:
         """What signs cursors: the site's `secret_key` and former ones; without a site a key of this process."""
         self._keep: list[sqlite3.Connection] = []
         self._urls: dict[str, URL] = {}
+        self._finalizer: weakref.finalize[Any, Any] | None = None
         self._forget_engines()
         if any(self._given.values()):
             self._resolve()
@@ -127,8 +128,11 @@ class Database:
         return ConfigurationError(Mistake("the database has no URL", self.where, fix))
 
     def _forget_engines(self) -> None:
+        if self._finalizer is not None:
+            self._finalizer.detach()
         self._process = os.getpid()
         self._thread_engines: dict[str, Engines] = {}
+        self._finalizer = weakref.finalize(self, _close, self._process, self._thread_engines, self._keep)
         self._loop_engines: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, Engines]] = weakref.WeakKeyDictionary()
 
     @property
@@ -342,6 +346,15 @@ class Database:
 
     def __repr__(self) -> str:
         return f"<Database {', '.join(map(str, self._urls.values())) or 'without a URL'}>"
+
+
+def _close(process: int, engines: dict[str, Engines], memory: list[sqlite3.Connection]) -> None:
+    """Close what a `Database` that nobody has any more, or the process at its end, has open; a forked child leaves its parent's alone."""
+    if process == os.getpid():
+        for each in engines.values():
+            each.engine.dispose()
+        for connection in memory:
+            connection.close()
 
 
 def _tables_of(clause: Any) -> Iterator[Any]:
