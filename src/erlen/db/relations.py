@@ -91,7 +91,7 @@ class AsyncRelations:
 
     async def load(self, objects: object, *attributes: QueryableAttribute[Any] | Tagged[Any]) -> None:
         """Load relations, or deferred columns, of objects that are there; see `Session.load`."""
-        await cast("AsyncSession", self).run_sync(lambda db: cast("Session", db).load(objects, *attributes))
+        await cast("AsyncSession", self).run_sync(lambda db: db.load(objects, *attributes))
 
 
 def install(session_class: type[AnySession]) -> None:

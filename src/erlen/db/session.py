@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Callable, Generator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from inspect import isawaitable
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Concatenate, Literal, ParamSpec, TypeAlias, TypeVar
 
 from sqlalchemy import Connection, Engine, TextClause, event, orm
 from sqlalchemy.exc import DataError, IntegrityError, OperationalError
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 __all__ = ["AsyncSession", "Isolation", "Session"]
 
+P = ParamSpec("P")
+R = TypeVar("R")
 Isolation: TypeAlias = Literal["READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE"]
 Hook: TypeAlias = "tuple[SessionTransaction | None, Callable[[], Any]]"
 
@@ -304,6 +306,10 @@ class AsyncSession(AsyncRelations, AsyncQueries, asyncio.AsyncSession):
     def __init__(self, database: Database, **options: Any) -> None:
         super().__init__(database=database, colour="loop", **options)
 
+    if TYPE_CHECKING:
+
+        async def run_sync(self, fn: Callable[Concatenate[Session, P], R], *args: P.args, **kwargs: P.kwargs) -> R: ...
+
     @property
     def database(self) -> Database:
         return self.sync_session.database
@@ -319,16 +325,16 @@ class AsyncSession(AsyncRelations, AsyncQueries, asyncio.AsyncSession):
 
     async def start_writing(self) -> None:
         """Go on in a transaction; a session that already does is left alone."""
-        await self.run_sync(lambda _: self.sync_session.start_writing())
+        await self.run_sync(Session.start_writing)
 
     async def use_isolation(self, level: Isolation) -> None:
         """Run the transaction at another isolation level; see `Session.use_isolation`."""
-        await self.run_sync(lambda _: self.sync_session.use_isolation(level))
+        await self.run_sync(Session.use_isolation, level)
 
     @asynccontextmanager
     async def independent(self) -> AsyncGenerator[AsyncSession, None]:
         """Open a second session whose transaction is kept whatever becomes of this one; see `Session.independent`."""
-        await self.run_sync(lambda _: self.sync_session._make_way())
+        await self.run_sync(Session._make_way)
         async with AsyncSession(self.database, strict=self.sync_session.strict, apart=True) as other:
             yield other
             await other.commit()
@@ -350,7 +356,7 @@ class AsyncSession(AsyncRelations, AsyncQueries, asyncio.AsyncSession):
             await self.flush()
 
     async def __before_stream__(self) -> None:
-        await self.run_sync(lambda _: self.sync_session.__before_stream__())
+        await self.run_sync(Session.__before_stream__)
 
 
 def _is_within(inner: SessionTransaction | None, outer: SessionTransaction) -> bool:
