@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple, cast, overload
+from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
 
 from sqlalchemy import ColumnExpressionArgument, Executable, Row, orm
 from sqlalchemy.ext import asyncio
@@ -16,19 +16,14 @@ from erlen.db.fields import Fields
 from erlen.db.keyset import Keyset
 from erlen.db.locks import acquire
 from erlen.db.page import Page, Total
-from erlen.db.selection import Source, statement_of, value_of
+from erlen.db.selection import Columns, Item, One, Source, Two, statement_of, value_of
 
 if TYPE_CHECKING:
     from erlen.db.queries import Queries
 
 __all__ = ["AsyncQueries"]
 
-Item = TypeVar("Item")
 Key = TypeVar("Key")
-# A statement for several columns: at least two of them.
-One = TypeVar("One")
-Two = TypeVar("Two")
-Columns = TypeVarTuple("Columns")
 Result = TypeVar("Result")
 
 

@@ -133,10 +133,8 @@ class Ordered:
     transactions at once can make, the smaller key comes first. Lists are ordered by position unless the model says another `ordering`.
 
     `move_up(db, item)`, `move_down(db, item)` and `move_to(db, item, 0)` change the order; in `async def` code
-    `await db.run_sync(move_up, item)`.
-
-    Args:
-        within: the fields that say which list it is; none for one list of all.
+    `await db.run_sync(move_up, item)`. The class keyword `within` names the field, or fields, that say which list it is; without it all
+    objects are one list.
     """
 
     __within__: ClassVar[tuple[str, ...]] = ()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple, overload
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from sqlalchemy import ColumnExpressionArgument, Executable, Row, orm, select
 from sqlalchemy.exc import DBAPIError, IntegrityError, MultipleResultsFound, NoResultFound
@@ -22,9 +22,13 @@ from erlen.db.keyset import Keyset, read_keyset
 from erlen.db.locks import acquire, lock_object, lock_rows
 from erlen.db.page import Page, Total, read_page
 from erlen.db.selection import (
+    Columns,
+    Item,
     MultipleFound,
     NoneFound,
+    One,
     Source,
+    Two,
     count_rows,
     each_once,
     fetch_all,
@@ -43,12 +47,7 @@ if TYPE_CHECKING:
 
 __all__ = ["AsyncQueries", "Queries"]
 
-Item = TypeVar("Item")
 Key = TypeVar("Key")
-# A statement for several columns: at least two of them.
-One = TypeVar("One")
-Two = TypeVar("Two")
-Columns = TypeVarTuple("Columns")
 
 
 class Queries(orm.Session):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, TypeVarTuple
 
 from sqlalchemy import ColumnExpressionArgument, Executable, Result, Select, func, inspect, literal_column, select
 from sqlalchemy.exc import DataError, DBAPIError, MultipleResultsFound, NoResultFound
@@ -33,6 +33,10 @@ __all__ = [
 ]
 
 Item = TypeVar("Item")
+# A statement for several columns: at least two of them.
+One = TypeVar("One")
+Two = TypeVar("Two")
+Columns = TypeVarTuple("Columns")
 
 Source: TypeAlias = "type[Item] | TypedReturnsRows[Item]"
 """What a query is about: a model, or a statement with one column."""
