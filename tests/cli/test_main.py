@@ -37,7 +37,7 @@ def test_help_lists_commands_with_and_without_an_application(run: Run, write: Wr
     for name in COMMANDS:
         assert f"  {name} " in alone.output
     titles = [line.rstrip(":") for line in alone.output.splitlines() if line.endswith(":") and not line.startswith(" ")]
-    assert titles == ["Options", "Start", "Serve", "Inspect", "Build"]
+    assert titles == ["Options", "Start", "Serve", "Inspect", "Data", "Build"]
     assert "Your application" not in alone.output
     write("app.py", APP)
     assert "greet" in run("--help").output

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -257,6 +258,24 @@ def test_moving_up_and_down(database: Database) -> None:
             seen.append(names(db, sheet_id=sheet.id))
         assert seen == ["bac", "bac", "abc", "acb", "acb"]
         assert names(db, sheet_id=other.id) == "xyz"
+
+
+def test_moving_asynchronously(database: Database) -> None:
+    async def main() -> None:
+        try:
+            async with database.async_session() as db:
+                rows = [Chapter(name=name) for name in "abc"]
+                db.add_all(rows)
+                await db.flush()
+                seen = []
+                for move in (move_up(db, rows[1]), move_down(db, rows[1]), move_to(db, rows[1], 2), move_to(db, rows[2], 0)):
+                    await move
+                    seen.append(await db.run_sync(lambda session: names(session, Chapter)))
+                assert seen == ["bac", "abc", "acb", "cab"]
+        finally:
+            await database.dispose_async()
+
+    asyncio.run(main())
 
 
 @pytest.mark.parametrize("backend", ["sqlite"])

@@ -33,7 +33,7 @@ ROOMS = dict.fromkeys(
     ),
     3_000,
 )
-ROOMS |= {"db": 6_000, "admin": 5_000}
+ROOMS |= {"db": 6_000, "migrations": 5_000, "admin": 5_000}
 
 
 def lines_of(part: Path) -> int:

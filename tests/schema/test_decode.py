@@ -187,6 +187,32 @@ def test_every_fault_has_its_path() -> None:
     ]
 
 
+Postcode = Annotated[str, Meta(min_length=2, pattern="^[0-9]*$", extra={"message": "Must be a postcode."})]
+Plate = Annotated[str, Meta(pattern="^[A-Z]*$", extra={"example": "U"})]
+
+
+class Parcel(Struct):
+    sender: Postcode
+    receiver: Postcode | None
+    stops: list[Annotated[Postcode, Meta(title="stop")]]
+    by_code: dict[Postcode, int]
+    plate: Plate
+
+
+def test_a_pattern_that_is_not_met_is_told_in_the_words_of_its_annotation() -> None:
+    body = {"sender": "x1", "receiver": "y1", "stops": ["1", "z1"], "by_code": {"w1": 1}, "plate": "a"}
+    with pytest.raises(InvalidRequest) as caught:
+        json_decoder(Parcel, depth=64)(msgspec.json.encode(body))
+    assert {".".join(map(str, fault.location[1:])): fault.message for fault in caught.value.faults} == {
+        "sender": "Must be a postcode.",
+        "receiver": "Must be a postcode.",
+        "stops.0": "Must have at least 2 characters.",
+        "stops.1": "Must be a postcode.",
+        "by_code.w1": "Wrong name: Must be a postcode.",
+        "plate": "Must match the pattern '^[A-Z]*$'.",
+    }
+
+
 def test_faults_of_a_pydantic_body() -> None:
     assert faults_of(json_decoder(Rating, depth=9), b'{"stars":"x"}') == [
         ("body", "stars", "Input should be a valid integer, unable to parse string as an integer."),

@@ -121,6 +121,9 @@ REFUSED: list[tuple[object, str, str]] = [
     (Annotated[str, Meta(min_length=2)], "a", "Must have at least 2 characters."),
     (Annotated[str, Meta(max_length=1)], "ab", "Must have at most 1 character."),
     (Annotated[str, Meta(pattern="^a$")], "b", "Must match the pattern '^a$'."),
+    (Annotated[str, Meta(pattern="^a$", extra={"message": "Must be an a."})], "b", "Must be an a."),
+    (Annotated[str, Meta(pattern="^a$", max_length=1, extra={"message": "Must be an a."})], "aa", "Must have at most 1 character."),
+    (Annotated[str, Meta(pattern="^a$", extra={"message": "Must be an a."})] | None, "b", "Must be an a."),
     (Annotated[datetime.datetime, Meta(tz=True)], "2026-11-30T14:00:00", "Must have a time zone."),
 ]
 

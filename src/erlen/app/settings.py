@@ -36,6 +36,8 @@ class Settings(SecuritySettings, frozen=True, kw_only=True):
     """The database, in place of the one in code: `postgresql://user:password@host/name`."""
     database_urls: dict[str, str] = {}  # noqa: RUF012 - each has its own
     """Further databases by name, as JSON."""
+    database_strict: bool = False
+    """Refuse, in requests, to load a relation by touching it: `NotLoaded` names the line and the query that should have loaded it."""
 
     compression: bool = True
     """Compress responses where client and content allow, except where secrets meet user input."""

@@ -24,12 +24,16 @@ GROUPS = {
         "check": ("erlen.cli.check", "Report every mistake in the application and its settings."),
         "settings": ("erlen.cli.settings", "Show each setting, and where its value comes from."),
     },
+    "Data": {
+        "db": ("erlen.cli.db", "Migrations, and what is in the database."),
+    },
     "Build": {
         "static": ("erlen.cli.static", "Static files: find them, build them for production."),
         "secret": ("erlen.cli.secret", "Print a new secret key."),
         "completion": ("erlen.cli.completion", "Print what completes `erlen` commands in your shell."),
     },
 }
+_DATA = "`erlen db` has the commands for migrations and rows."
 # What people type who come from elsewhere.
 HABITS = {
     **dict.fromkeys(("runserver", "serve", "server", "start", "debug"), "`erlen dev` serves while you write, `erlen run` in production."),
@@ -37,6 +41,9 @@ HABITS = {
     **dict.fromkeys(("collectstatic", "build"), "`erlen static build` builds the static files."),
     **dict.fromkeys(("show_urls", "urls"), "`erlen routes` lists the routes."),
     **dict.fromkeys(("config", "diffsettings"), "`erlen settings` shows the settings."),
+    **dict.fromkeys(("makemigrations", "revision"), "`erlen db make` writes a migration."),
+    **dict.fromkeys(("migrate", "upgrade"), "`erlen db migrate` brings the database to the last migration."),
+    **dict.fromkeys(("showmigrations", "sqlmigrate", "squashmigrations", "dumpdata", "loaddata", "inspectdb", "dbshell", "flush"), _DATA),
     "test": "Tests are run by `pytest`.",
 }
 COMMANDS = {name: command for group in GROUPS.values() for name, command in group.items()}

@@ -33,6 +33,8 @@ from erlen.db.mixins import Ordered, SoftDelete, Timestamps, Versioned, move_dow
 from erlen.db.model import Base, Model
 from erlen.db.not_loaded import NotLoaded
 from erlen.db.ordering import ordering
+from erlen.db.package import Package
+from erlen.db.page import Page
 from erlen.db.query_log import assert_max_queries, assert_queries, record_queries
 from erlen.db.selection import MultipleFound, NoneFound
 from erlen.db.session import AsyncSession, Session
@@ -68,6 +70,8 @@ __all__ = [
     "NoneFound",
     "NotLoaded",
     "Ordered",
+    "Package",
+    "Page",
     "Positive",
     "Read",
     "RelationInfo",

@@ -243,5 +243,9 @@ class AsyncQueries(asyncio.AsyncSession):
         await self._run(lambda db: acquire(db, name, wait=wait))
         yield
 
+    async def explain(self, what: type[Any] | Executable, *where: ColumnExpressionArgument[bool], analyze: bool = False) -> str:
+        """Return how the database goes about a query, in its own words; see `Queries.explain`."""
+        return await self._run(lambda db: db.explain(what, *where, analyze=analyze))
+
     async def _run(self, work: Callable[[Queries], Result]) -> Result:
         return await self.run_sync(cast("Callable[[orm.Session], Result]", work))

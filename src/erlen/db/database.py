@@ -11,12 +11,14 @@ from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
-from sqlalchemy import URL, Connection, Engine, MetaData, inspect, text
+from sqlalchemy import URL, Connection, Engine, MetaData, event, inspect, text
 
 from erlen.db.columns import use_secret_keys
 from erlen.db.engines import EngineColour, EngineOptions, Engines, is_memory, make_engines, resolve_url
+from erlen.db.locks import end_of_deadlock
 from erlen.db.model import Base, metadata_for
 from erlen.db.query_log import watch
+from erlen.db.reading import refuse_changes
 from erlen.db.session import AsyncSession, Session
 from erlen.errors import ConfigurationError, Mistake
 from erlen.security.signing import random_key
@@ -181,6 +183,9 @@ class Database:
                 engines[key] = made = make_engines(url, colour, self._options)
                 use_secret_keys(made.engine, self.keys)
                 watch(made.engine, name, slow_query=self.slow_query)
+                refuse_changes(made.reader)
+                if url.get_backend_name() in ("mysql", "mariadb"):
+                    event.listen(made.engine, "handle_error", end_of_deadlock)
             return engines[key]
 
     @property

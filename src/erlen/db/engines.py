@@ -11,20 +11,24 @@ import os
 import re
 import select
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from importlib.util import find_spec
 from typing import Any, Literal, TypeAlias
 
 from msgspec import Struct
-from sqlalchemy import URL, Connection, Engine, ExceptionContext, create_engine, event, make_url
+from sqlalchemy import URL, Dialect, Engine, ExceptionContext, PoolProxiedConnection, create_engine, event, make_url
+from sqlalchemy.engine.base import OptionEngine
 from sqlalchemy.exc import ArgumentError, DisconnectionError
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from erlen.errors import ConfigurationError, ErlenError, Mistake
 
-__all__ = ["EngineOptions", "Engines", "make_engines", "resolve_url"]
+__all__ = ["EngineOptions", "Engines", "make_engines", "resolve_url", "wrap_execution"]
 
 EngineColour: TypeAlias = Literal["thread", "loop"]
+Send: TypeAlias = Callable[..., None]
+"""Sends a statement: called with a cursor, the statement, in most cases its parameters, and its `ExecutionContext`."""
 
 
 class EngineOptions(Struct, frozen=True, kw_only=True):
@@ -111,9 +115,27 @@ def make_engines(url: URL, colour: EngineColour, options: EngineOptions) -> Engi
         engine = create_engine(url, poolclass=QueuePool, **arguments)
     _prepare(engine, backend, options)
     if backend == "postgresql":
-        return Engines(engine, engine.execution_options(isolation_level="AUTOCOMMIT"), engine)
+        return Engines(engine, _View(engine, {"erlen_begin": ""}), engine)
     # SQLite and MySQL drivers are left in autocommit, and transactions begun by name: a switch would cost a round trip each way.
-    return Engines(engine, engine.execution_options(erlen_begin=""), engine.execution_options(erlen_begin=_BEGIN[backend]))
+    return Engines(engine, _View(engine, {"erlen_begin": ""}), _View(engine, {"erlen_begin": _BEGIN[backend]}))
+
+
+class _View(OptionEngine):
+    """An engine's view whose connections begin a transaction with the statement `erlen_begin`; empty for none.
+
+    PERF: by what its connections carry and the dialect reads, since one listener to an engine costs each of its statements thirty calls.
+    """
+
+    def raw_connection(self) -> PoolProxiedConnection:
+        connection = super().raw_connection()
+        if self.dialect.name == "postgresql":
+            connection.dbapi_connection.autocommit = True  # type: ignore[union-attr]  # which all its drivers have
+        else:
+            vars(connection)["erlen_begin"] = self.get_execution_options()["erlen_begin"]
+        return connection
+
+
+_View._option_cls = _View
 
 
 def _connect_args(backend: str, driver: str, options: EngineOptions) -> dict[str, Any]:
@@ -134,16 +156,19 @@ def _prepare(engine: Engine, backend: str, options: EngineOptions) -> None:
     if backend == "sqlite":
         sqlite = _Sqlite(options)
         event.listen(engine, "connect", sqlite.connect)
-        event.listen(engine, "before_cursor_execute", sqlite.before)
+        if options.statement_timeout is not None:
+            wrap_execution(engine.dialect, sqlite.execute)
         event.listen(engine, "invalidate", _interrupt)
         event.listen(engine, "reset", _end_transaction)
     else:
         event.listen(engine, "checkout", _refuse_dead)
     if backend in ("mysql", "mariadb"):
         event.listen(engine, "connect", _Mysql(options).connect)
-        event.listen(engine, "before_cursor_execute", _refuse_during_stream)
-    if backend != "postgresql":
-        event.listen(engine, "begin", _begin)
+        wrap_execution(engine.dialect, _refuse_during_stream)
+    if backend == "postgresql":
+        event.listen(engine, "reset", _end_autocommit)
+    else:
+        engine.dialect.do_begin = _begin  # type: ignore[method-assign]  # which does nothing
     event.listen(engine, "handle_error", _explain_missing_table)
 
 
@@ -156,10 +181,28 @@ def _explain_missing_table(failure: ExceptionContext) -> None:
         )
 
 
-def _begin(connection: Connection) -> None:
-    statement = connection.get_execution_options().get("erlen_begin", "BEGIN")
-    if statement:
-        connection.exec_driver_sql(statement)
+def wrap_execution(dialect: Dialect, execute: Callable[..., None]) -> None:
+    """Let a function do what sends statements through a dialect: it is given that as a function, and what to call it with.
+
+    PERF: listeners to the engine's events would cost each statement thirty calls, whatever they do.
+    """
+    for name in ("do_execute", "do_executemany", "do_execute_no_params"):
+        setattr(dialect, name, partial(execute, getattr(dialect, name)))
+
+
+def _begin(connection: PoolProxiedConnection) -> None:
+    if statement := getattr(connection, "erlen_begin", "BEGIN"):
+        cursor = connection.cursor()
+        cursor.execute(statement)
+        cursor.close()
+
+
+def _end_autocommit(connection: Any, record: Any, state: Any) -> None:
+    """Let PostgreSQL's drivers begin transactions again: whoever has the connection next may write."""
+    if state.asyncio_safe and connection.autocommit:
+        if not state.transaction_was_reset:
+            connection.rollback()
+        connection.autocommit = False
 
 
 def _end_transaction(connection: Any, record: Any, state: Any) -> None:
@@ -169,14 +212,16 @@ def _end_transaction(connection: Any, record: Any, state: Any) -> None:
         connection.rollback()
 
 
-def _refuse_during_stream(connection: Connection, *_: Any) -> None:
+def _refuse_during_stream(send: Send, cursor: Any, statement: str, *rest: Any) -> None:
     """Refuse a statement while a stream is open: the MySQL drivers would drop the rest of the stream, with no more than a warning."""
-    driver = getattr(connection.connection.dbapi_connection, "driver_connection", connection.connection.dbapi_connection)
+    connection = rest[-1].root_connection.connection.dbapi_connection
+    driver = getattr(connection, "driver_connection", connection)
     if getattr(getattr(driver, "_result", None), "unbuffered_active", False):
         raise ErlenError(
             "MySQL and MariaDB send one result at a time, and a stream is being read: load what it needs with the stream's own query "
             "(`joinedload`), or read it with `db.batches(…)`"
         )
+    send(cursor, statement, *rest)
 
 
 def _refuse_dead(connection: Any, record: Any, proxy: Any) -> None:
@@ -248,9 +293,11 @@ class _Sqlite:
         else:
             connection.run_async(lambda driver: driver.set_progress_handler(deadline.passed, _STEPS))
 
-    def before(self, connection: Connection, *_: Any) -> None:
-        if self._limit is not None and "deadline" in connection.info:
-            connection.info["deadline"].end = time.monotonic() + self._limit
+    def execute(self, send: Send, cursor: Any, statement: str, *rest: Any) -> None:
+        deadline = rest[-1].root_connection.connection.info.get("deadline")
+        if deadline is not None:
+            deadline.end = time.monotonic() + (self._limit or math.inf)
+        send(cursor, statement, *rest)
 
 
 class _Deadline:

@@ -6,11 +6,12 @@ Mixins stand before `Model`: `class Article(Timestamps, SoftDelete, Model)`.
 from __future__ import annotations
 
 import weakref
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from datetime import UTC, datetime
-from typing import Annotated, Any, ClassVar, TypeVar
+from typing import Annotated, Any, ClassVar, TypeVar, overload
 
 from sqlalchemy import Connection, Executable, Select, event, func, inspect, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstanceState, Mapped, Mapper, ORMExecuteState, Session, mapped_column, object_session, with_loader_criteria
 from sqlalchemy.orm.exc import StaleDataError
 
@@ -132,9 +133,8 @@ class Ordered:
     A new object, and one that changes to another list, comes last. Positions grow but may have gaps; of equal ones, which two
     transactions at once can make, the smaller key comes first. Lists are ordered by position unless the model says another `ordering`.
 
-    `move_up(db, item)`, `move_down(db, item)` and `move_to(db, item, 0)` change the order; in `async def` code
-    `await db.run_sync(move_up, item)`. The class keyword `within` names the field, or fields, that say which list it is; without it all
-    objects are one list.
+    `move_up(db, item)`, `move_down(db, item)` and `move_to(db, item, 0)` change the order; with an `AsyncSession` they are awaited, as its
+    methods are. The class keyword `within` names the field, or fields, that say which list it is; without it all objects are one list.
     """
 
     __within__: ClassVar[tuple[str, ...]] = ()
@@ -147,26 +147,56 @@ class Ordered:
         super().__init_subclass__(**keywords)
 
 
-def move_up(db: Session, item: Ordered) -> None:
-    """Change places with the one before it; the first stays where it is."""
+@overload
+def move_up(db: Session, item: Ordered) -> None: ...
+@overload
+def move_up(db: AsyncSession, item: Ordered) -> Coroutine[Any, Any, None]: ...
+def move_up(db: Session | AsyncSession, item: Ordered) -> Coroutine[Any, Any, None] | None:
+    """Change places with the one before it; the first stays where it is.
+
+    Args:
+        db: the session of the item; with an `AsyncSession`, `await move_up(db, item)`.
+        item: what to move.
+    """
+    if isinstance(db, AsyncSession):
+        return db.run_sync(move_up, item)
     if (other := db.scalars(_neighbours(db, item, before=True)).first()) is not None:
         _swap(db, other, item)
+    return None
 
 
-def move_down(db: Session, item: Ordered) -> None:
-    """Change places with the one after it; the last stays where it is."""
+@overload
+def move_down(db: Session, item: Ordered) -> None: ...
+@overload
+def move_down(db: AsyncSession, item: Ordered) -> Coroutine[Any, Any, None]: ...
+def move_down(db: Session | AsyncSession, item: Ordered) -> Coroutine[Any, Any, None] | None:
+    """Change places with the one after it; the last stays where it is.
+
+    Args:
+        db: the session of the item; with an `AsyncSession`, `await move_down(db, item)`.
+        item: what to move.
+    """
+    if isinstance(db, AsyncSession):
+        return db.run_sync(move_down, item)
     if (other := db.scalars(_neighbours(db, item, before=False)).first()) is not None:
         _swap(db, item, other)
+    return None
 
 
-def move_to(db: Session, item: Ordered, place: int) -> None:
+@overload
+def move_to(db: Session, item: Ordered, place: int) -> None: ...
+@overload
+def move_to(db: AsyncSession, item: Ordered, place: int) -> Coroutine[Any, Any, None]: ...
+def move_to(db: Session | AsyncSession, item: Ordered, place: int) -> Coroutine[Any, Any, None] | None:
     """Move an item within its list.
 
     Args:
-        db: the session of the item.
+        db: the session of the item; with an `AsyncSession`, `await move_to(db, item, place)`.
         item: what to move.
         place: how many come before it then; the end where there are not as many.
     """
+    if isinstance(db, AsyncSession):
+        return db.run_sync(move_to, item, place)
     db.flush()
     cls: Any = type(item)
     others = select(cls.position).where(*_same_list(item), *_is_not(item)).order_by(cls.position, *_key_of(cls))
@@ -182,6 +212,7 @@ def move_to(db: Session, item: Ordered, place: int) -> None:
     else:
         item.position = (db.scalar(select(func.max(cls.position)).where(*_same_list(item), *_is_not(item))) or 0) + 1
     db.flush()
+    return None
 
 
 def _swap(db: Session, first: Ordered, second: Ordered) -> None:

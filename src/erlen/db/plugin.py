@@ -9,6 +9,8 @@ from msgspec.structs import replace
 from sqlalchemy import orm, select
 from sqlalchemy.ext import asyncio
 
+from erlen.app.blueprint import Blueprint
+from erlen.app.flatten import included
 from erlen.binding.parameter import SAFE
 from erlen.db.engines import is_memory
 from erlen.db.query_log import LogQueries, queries_panel
@@ -40,10 +42,14 @@ def set_up(database: Database, setup: Setup) -> None:
     database.base.registry.configure()
     database.keys = (settings.secret_key, *settings.secret_key_fallbacks)
 
+    def options_for(request: Request) -> dict[str, Any]:
+        reading, primary = request.method in SAFE, _wants_primary(database, request)
+        # Work after the response that still used it would hold a connection that nobody returns: closed, it refuses.
+        return {"reading": reading, "primary": primary, "strict": settings.database_strict, "close_resets_only": False}
+
     def open_session(request: Request) -> Generator[Session, Response | None, None]:
         """Give a `def` handler its session."""
-        # Work after the response that still used it would hold a connection that nobody returns: closed, it refuses.
-        session = Session(database, reading=request.method in SAFE, primary=_wants_primary(database, request), close_resets_only=False)
+        session = Session(database, **options_for(request))
         with database.turn():
             try:
                 response = yield session
@@ -59,7 +65,7 @@ def set_up(database: Database, setup: Setup) -> None:
 
     async def open_async_session(request: Request) -> AsyncGenerator[AsyncSession, Response | None]:
         """Give an `async def` handler its session."""
-        session = AsyncSession(database, reading=request.method in SAFE, primary=_wants_primary(database, request), close_resets_only=False)
+        session = AsyncSession(database, **options_for(request))
         async with database.async_turn():
             try:
                 response = yield session
@@ -79,6 +85,8 @@ def set_up(database: Database, setup: Setup) -> None:
         setup.provide(async_kind, open_async_session)
     setup.resolve(resolve_model)
     setup.share("db", database)
+    setup.extensions.setdefault("db.packages", [])
+    setup.share("db.blueprints", [(each.name, each.file) for each in included(setup._app) if isinstance(each, Blueprint)])
     setup.extensions.setdefault("shell.names", []).append(lambda: _shell_names(database))
     if settings.debug:
         setup.add_middleware(LogQueries())

@@ -11,12 +11,13 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from sqlalchemy import ColumnExpressionArgument, Executable, Row, orm, select
-from sqlalchemy.exc import DBAPIError, IntegrityError, MultipleResultsFound, NoResultFound
+from sqlalchemy.exc import IntegrityError, MultipleResultsFound, NoResultFound
 from sqlalchemy.orm import QueryableAttribute
 from sqlalchemy.sql.selectable import TypedReturnsRows
 
 from erlen.db.async_queries import AsyncQueries
 from erlen.db.bulk import Values, begin_stream, fetch_by_key, insert_rows, key_of, read_batch, update_rows
+from erlen.db.explain import read_plan
 from erlen.db.fields import Fields, names_of
 from erlen.db.keyset import Keyset, read_keyset
 from erlen.db.locks import acquire, lock_object, lock_rows
@@ -33,13 +34,13 @@ from erlen.db.selection import (
     each_once,
     fetch_all,
     has_rows,
-    is_bad_data,
     is_limited,
     statement_of,
     title_of,
     value_of,
 )
 from erlen.db.upsert import upsert_rows
+from erlen.db.violations import InvalidValue
 from erlen.errors import InvalidRequest, NotFound
 
 if TYPE_CHECKING:
@@ -145,11 +146,7 @@ class Queries(orm.Session):
         """
         try:
             found = self.get(what, key) if isinstance(what, type) else self.one(what)
-        except (DBAPIError, OverflowError, UnicodeEncodeError) as error:
-            if not is_bad_data(error):
-                raise
-            found = None
-        except NoneFound:
+        except (NoneFound, InvalidValue):
             found = None
         if found is None:
             name = title_of(what)
@@ -518,3 +515,19 @@ class Queries(orm.Session):
         """
         acquire(self, name, wait=wait)
         yield
+
+    # -- plans ------------------------------------------------------------------------------------------------------------------
+
+    def explain(self, what: type[Any] | Executable, *where: ColumnExpressionArgument[bool], analyze: bool = False) -> str:
+        """Return how the database goes about a query, in its own words: `print(db.explain(Article, Article.views > 3))`.
+
+        Args:
+            what: a model, or a `select()`.
+            where: criteria, all of which must hold.
+            analyze: run the query too, and say how long each step took. (SQLite measures none.)
+
+        Raises:
+            TypeError: for what is no query.
+            ValueError: with `analyze` on SQLite.
+        """
+        return read_plan(self, statement_of(what, where), analyze=analyze)

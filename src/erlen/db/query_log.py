@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
 from collections.abc import Generator, Iterator, Mapping, Sequence
@@ -11,17 +12,18 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
-from sqlalchemy import Connection, Engine, event
+from sqlalchemy import Engine, event
 
 from erlen.app.routes import Policy
 from erlen.app.settings import is_secret
 from erlen.app.site import Site
 from erlen.db.caller import calling_line
+from erlen.db.engines import Send, wrap_execution
+from erlen.db.reading import NeedsTransaction
+from erlen.errors import ErlenError
 from erlen.http.request import Request, active_request
 
 if TYPE_CHECKING:
-    from sqlalchemy import ExceptionContext
-
     from erlen.http.response import Response
 
 __all__ = ["LogQueries", "Query", "QueryLog", "assert_max_queries", "assert_queries", "queries_panel", "record_queries", "watch"]
@@ -208,49 +210,49 @@ def watch(engine: Engine, name: str, *, slow_query: float | None = None) -> None
         slow_query: log a line for statements that take more seconds than this.
     """
 
-    def before(connection: Connection, cursor: Any, statement: str, parameters: Any, context: Any, many: bool) -> None:
-        if slow_query is not None or _active_log.get() is not None:
-            context.erlen_began = perf_counter()
+    limit = math.inf if slow_query is None else slow_query
 
-    def after(connection: Connection, cursor: Any, statement: str, parameters: Any, context: Any, many: bool) -> None:
-        note(connection, statement, parameters, context, cursor.rowcount)
-
-    def failed(failure: ExceptionContext) -> None:
-        if failure.connection is not None and failure.statement is not None and failure.execution_context is not None:
-            note(failure.connection, failure.statement, failure.parameters, failure.execution_context, -1, failure.original_exception)
-
-    def note(connection: Connection, statement: str, parameters: Any, context: Any, rows: int, error: BaseException | None = None) -> None:
-        began = getattr(context, "erlen_began", None)
-        if began is None:
-            return
-        context.erlen_began = None  # what fails after it has run, as a conversion of its rows, is no second statement
-        seconds = perf_counter() - began
+    def execute(send: Send, cursor: Any, statement: str, *rest: Any) -> None:
         log = _active_log.get()
+        began = perf_counter()
+        try:
+            send(cursor, statement, *rest)
+        except (ErlenError, NeedsTransaction):  # it was not sent
+            raise
+        except BaseException as error:
+            note(log, perf_counter() - began, -1, statement, rest, error)
+            raise
+        seconds = perf_counter() - began
+        if log is not None or seconds > limit:
+            note(log, seconds, cursor.rowcount, statement, rest)
+
+    def note(
+        log: QueryLog | None, seconds: float, rows: int, statement: str, rest: Sequence[Any], error: BaseException | None = None
+    ) -> None:
         if log is not None and _CONTROLS(statement):
             log = None  # what begins and ends transactions is no query: each engine says it in another way
-        slow = slow_query is not None and seconds > slow_query
-        if log is None and not slow:
+        if log is None and seconds <= limit:
             return
-        options = connection.get_execution_options()
+        context = rest[-1]
+        options = context.root_connection.get_execution_options()
         query = Query(
             statement=statement,
-            parameters=parameters,
+            parameters=rest[0] if len(rest) > 1 else (),
             names=getattr(getattr(context, "compiled", None), "positiontup", None),
             seconds=seconds,
             rows=rows if rows >= 0 else None,
             where=calling_line(),
             database=name,
-            in_transaction=options.get("isolation_level") != "AUTOCOMMIT" and options.get("erlen_begin") != "",
+            in_transaction=options.get("erlen_begin") != "" and options.get("isolation_level") != "AUTOCOMMIT",
             error="" if error is None else f"{type(error).__name__}: {error}",
         )
         if log is not None:
             log.add(query)
-        if slow:
+        if seconds > limit:
             _tell_slow(query)
 
-    event.listen(engine, "before_cursor_execute", before)
-    event.listen(engine, "after_cursor_execute", after)
-    event.listen(engine, "handle_error", failed)
+    # From the first connection on: what SQLAlchemy asks of the server there is nobody's query.
+    event.listen(engine, "connect", lambda *_: wrap_execution(engine.dialect, execute), once=True)
 
 
 def _tell_slow(query: Query) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, TypeVarTuple
 
 from sqlalchemy import ColumnExpressionArgument, Executable, Result, Select, func, inspect, literal_column, select
-from sqlalchemy.exc import DataError, DBAPIError, MultipleResultsFound, NoResultFound
+from sqlalchemy.exc import MultipleResultsFound, NoResultFound
 from sqlalchemy.orm import LoaderCriteriaOption
 from sqlalchemy.sql.selectable import TypedReturnsRows
 
@@ -25,7 +25,6 @@ __all__ = [
     "each_once",
     "fetch_all",
     "has_rows",
-    "is_bad_data",
     "is_limited",
     "statement_of",
     "title_of",
@@ -120,14 +119,6 @@ def title_of(what: Any) -> str:
         return what.__name__
     described = getattr(what, "column_descriptions", None)
     return str(described[0]["name"]) if described else "row"
-
-
-def is_bad_data(error: Exception) -> bool:
-    """Whether a database or its driver refused a value as such: out of range, or with a character that it cannot hold."""
-    if isinstance(error, OverflowError | UnicodeEncodeError | DataError):
-        return True
-    # asyncpg's errors come as the root of their hierarchy; class 22 of SQLSTATE is "data exception".
-    return isinstance(error, DBAPIError) and str(getattr(error.orig, "sqlstate", None) or "")[:2] == "22"
 
 
 def _over(statement: Any, *columns: Any) -> Select[*tuple[Any, ...]]:

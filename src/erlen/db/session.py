@@ -7,17 +7,19 @@ from contextlib import asynccontextmanager, contextmanager
 from inspect import isawaitable
 from typing import TYPE_CHECKING, Any, Concatenate, Literal, ParamSpec, TypeAlias, TypeVar
 
-from sqlalchemy import Connection, Engine, TextClause, event, orm
-from sqlalchemy.exc import DataError, IntegrityError, OperationalError
+from sqlalchemy import Connection, Engine, TextClause, event, inspect, orm
+from sqlalchemy.exc import DBAPIError, StatementError
 from sqlalchemy.ext import asyncio
 from sqlalchemy.orm.exc import StaleDataError
 from sqlalchemy.util import await_
 
 from erlen.db.mixins import hide_deleted, stale_conflict
+from erlen.db.locks import Locked
 from erlen.db.queries import AsyncQueries, Queries
+from erlen.db.reading import NeedsTransaction, may_change
 from erlen.db.relations import AsyncRelations, Relations, install
 from erlen.db.validation import validate_pending
-from erlen.db.violations import explain
+from erlen.db.violations import explain, refusal_of
 from erlen.errors import ErlenError
 
 if TYPE_CHECKING:
@@ -74,6 +76,7 @@ class Session(Relations, Queries, orm.Session):
         self._primary = primary
         self._apart = apart
         self._wrote = False
+        self._locked = False
         self._after_commit: list[Hook] = []
         self._after_rollback: list[Hook] = []
         self._committed = False
@@ -123,7 +126,8 @@ class Session(Relations, Queries, orm.Session):
         """Go on in a transaction; a session that already does is left alone."""
         if self._reading:
             self._reading = False
-            self._let_go()
+            if not self.database.bound:  # a test's one connection is in a transaction already
+                self._let_go()
 
     def use_isolation(self, level: Isolation) -> None:
         """Run the transaction at another isolation level than the engine's; before its first statement.
@@ -200,6 +204,22 @@ class Session(Relations, Queries, orm.Session):
         with self._explaining():
             super().commit()
 
+    def _execute_internal(self, statement: Any, *arguments: Any, **options: Any) -> Any:  # what `execute`, `scalars` and loading call
+        try:
+            return super()._execute_internal(statement, *arguments, **options)
+        except NeedsTransaction:
+            self.start_writing()
+            self._wrote = True
+            return self._execute_internal(statement, *arguments, **options)
+        except _REFUSALS as error:
+            refusal = refusal_of(error)
+            if refusal is None:
+                raise
+            entity = getattr(statement, "entity_description", {}).get("entity")  # of an ORM statement that writes
+            if entity is not None and isinstance(error, DBAPIError) and not isinstance(refusal, Locked):
+                refusal = explain(error, inspect(entity).registry.mappers) or refusal
+            raise refusal from error
+
     def bulk_save_objects(self, *arguments: Any, **options: Any) -> None:
         """SQLAlchemy's own, which looks at no flush: prefer `bulk_insert`."""
         self._write_in_bulk(super().bulk_save_objects, *arguments, **options)
@@ -228,13 +248,13 @@ class Session(Relations, Queries, orm.Session):
         """Say what a database refuses as the models would: as faults of fields."""
         try:
             yield
-        except (IntegrityError, DataError, OperationalError) as error:  # MariaDB reports a broken CHECK as an OperationalError
-            explained = explain(error, self)
-            if explained is None:
-                raise
-            raise explained from error
         except StaleDataError as error:
             raise stale_conflict(error) from error
+        except _REFUSALS as error:
+            refusal = (explain(error, self) if isinstance(error, DBAPIError) else None) or refusal_of(error)
+            if refusal is None:
+                raise
+            raise refusal from error
 
     def after_commit(self, function: Callable[..., Any], *arguments: Any, **keywords: Any) -> None:
         """Call a function once this transaction is committed; an `async def` too, in an `AsyncSession`.
@@ -257,7 +277,7 @@ class Session(Relations, Queries, orm.Session):
             self._after_commit.clear()
             return
         self._write_changes()
-        if self._reading:
+        if self._reading and not self.database.bound:
             self._let_go()
             self._run(self._take(self._after_commit, None))
         else:
@@ -379,18 +399,15 @@ event.listen(Session, "do_orm_execute", hide_deleted)
 def _see_statement(state: ORMExecuteState) -> None:
     session = state.session
     assert isinstance(session, Session)
-    if not state.is_select:
-        statement: Any = getattr(state.statement, "element", state.statement)  # of `from_statement(…)` and `text(…).columns(…)`
-        if state.is_insert or state.is_update or state.is_delete or (isinstance(statement, TextClause) and _writes(statement.text)):
-            session.start_writing()
-            session._wrote = True
-    elif session._reading and (
-        # Locks, and PostgreSQL's cursors on the server, last as long as a transaction.
-        getattr(state.statement, "_for_update_arg", None) is not None
-        or state.execution_options.get("stream_results")
-        or state.execution_options.get("yield_per")
-    ):
+    statement: Any = getattr(state.statement, "element", state.statement)  # of `from_statement(…)` and `text(…).columns(…)`
+    if state.is_insert or state.is_update or state.is_delete or (isinstance(statement, TextClause) and may_change(statement.text)):
         session.start_writing()
+        session._wrote = True
+    elif getattr(statement, "_for_update_arg", None) is not None:
+        session.start_writing()
+        session._locked = True
+    elif session._reading and (state.execution_options.get("stream_results") or state.execution_options.get("yield_per")):
+        session.start_writing()  # PostgreSQL's cursors on the server last as long as a transaction
 
 
 install(Session)  # after the others, whose statements it sees
@@ -417,16 +434,12 @@ def _see_rollback(session: Session, previous: SessionTransaction) -> None:
 def _see_end(session: Session, transaction: SessionTransaction) -> None:
     if transaction.parent is not None:
         return
-    session._wrote = False
+    session._wrote = session._locked = False
     if session._committed:
         session._committed = False
         session._after_rollback.clear()
         session._run(session._take(session._after_commit, None))
 
 
-def _writes(text: str) -> bool:
-    """Whether a textual statement may write: everything but what is known to read."""
-    return text.lstrip(" \t\r\n(;").partition(" ")[0].split("\n")[0].lower() not in _READS
-
-
-_READS = frozenset({"select", "values", "show", "pragma", "describe", "table"})
+_REFUSALS = (StatementError, OverflowError, UnicodeEncodeError)
+"""What a database, its driver or SQLAlchemy's types raise for a statement that they do not take."""

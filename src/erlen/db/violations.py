@@ -12,20 +12,27 @@ from typing import Any, Literal
 
 from msgspec import Struct
 from sqlalchemy import CheckConstraint, Column, ForeignKeyConstraint, String, Table, orm
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DataError, DBAPIError, StatementError
 from sqlalchemy.orm import Mapper
 from sqlalchemy.orm.exc import UnmappedColumnError
 
 from erlen.db.columns.choice import Choice
+from erlen.db.locks import Locked, is_locked
 from erlen.db.names import label_of
 from erlen.db.validation import ValidationError, mappers_of
-from erlen.errors import Fault
+from erlen.errors import BadRequest, Fault, HTTPError
 from erlen.schema.faults import REQUIRED
 from erlen.schema.sentence import choices
 
-__all__ = ["explain"]
+__all__ = ["InvalidValue", "explain", "refusal_of"]
 
 Kind = Literal["unique", "missing", "check", "reference", "conflict", "long", "range"]
+
+
+class InvalidValue(BadRequest):
+    """400: a statement has a value that its database cannot hold, such as a number out of range or a text with NUL."""
+
+    default_detail = "A value is out of range, or has characters that cannot be stored."
 
 
 class Violation(Struct):
@@ -60,6 +67,28 @@ def explain(error: DBAPIError, about: orm.Session | Iterable[Mapper[Any]]) -> Va
     mappers = mappers_of(about) if isinstance(about, orm.Session) else about
     schema = _Schema(mappers, violation.table or written)
     return ValidationError(schema.faults(violation, deleting=_is_deleting(violation, verb, written)))
+
+
+def refusal_of(error: Exception) -> HTTPError | None:
+    """Return what a client is told of a statement that was refused for its values or for the locks of others; None for other errors."""
+    if isinstance(error, DBAPIError) and is_locked(error.orig):
+        return Locked()
+    return InvalidValue() if _is_value_refused(error) else None
+
+
+def _is_value_refused(error: Exception) -> bool:
+    """Whether a database, its driver or a column's type refused a value as such: that nothing of the kind can be stored or looked for."""
+    if not isinstance(error, StatementError):
+        return isinstance(error, OverflowError | UnicodeEncodeError)
+    cause: Any = error.orig
+    if not isinstance(error, DBAPIError):  # what a column's type raised
+        return isinstance(cause, ValueError | OverflowError | LookupError)
+    state = getattr(cause, "sqlstate", None)
+    if state == _ASYNCPGS_OWN:
+        return not isinstance(getattr(cause.__cause__, "__cause__", None), TypeError)  # the program's mistake
+    if state is not None:
+        return state in _VALUE_STATES
+    return isinstance(error, DataError) or "can not be used with MySQL" in str(cause)  # NaN and infinity
 
 
 class _Schema:
@@ -216,6 +245,9 @@ _STATES: dict[str, Kind] = {
     "22001": "long",
     "22003": "range",
 }
+_ASYNCPGS_OWN = "22000"
+_VALUE_STATES = frozenset({"22001", "22003", "22007", "22008", "22018", "22021", "22P02", "22P03", "22P05"})
+"""Those of class 22, "data exception", that are no mistake in an expression, such as a division by zero."""
 _TABLE = r"`(?:[^`]*`\.`)?(?P<table>[^`]+)`"
 _NUMBERS: dict[int, tuple[Kind, str]] = {
     1062: ("unique", r"for key '(?P<constraint>[^']+)'\Z"),

@@ -19,7 +19,18 @@ from erlen.schema.hints import place_of, type_name
 from erlen.schema.model import Shape, choices_of, constraints_of
 from erlen.schema.sentence import choices, in_words, sentence, split_path
 
-__all__ = ["MAX_FAULTS", "REQUIRED", "UNKNOWN", "Checker", "convert_custom", "first_fault", "is_odd", "model_faults", "own_message"]
+__all__ = [
+    "MAX_FAULTS",
+    "REQUIRED",
+    "UNKNOWN",
+    "Checker",
+    "convert_custom",
+    "first_fault",
+    "is_odd",
+    "model_faults",
+    "own_message",
+    "refusal",
+]
 
 MAX_FAULTS = 100
 """At most so many faults are listed: an answer must not grow with what is wrong."""
@@ -84,7 +95,7 @@ class Checker:
                 if len(faults) >= MAX_FAULTS:
                     break
         if len(faults) == before:
-            faults.append(first_fault(error, location))
+            faults.append(first_fault(error, location, shape.annotation))
 
     def _refusal(self, value: object, annotation: Any) -> Exception | None:
         try:
@@ -110,7 +121,7 @@ class Checker:
                 if len(faults) >= MAX_FAULTS:
                     return
                 if (error := self._refusal({name: None}, key)) is not None:
-                    faults.append(Fault((*location, name), f"Wrong name: {first_fault(error, ()).message}"))
+                    faults.append(Fault((*location, name), f"Wrong name: {first_fault(error, (), shape.parts[0].annotation).message}"))
             for index, item in self._suspects(list(value.values()), whole):
                 yield names[index], shape.parts[1], item
         elif isinstance(value, dict) and shape.fields and not _is_array(shape):
@@ -143,8 +154,8 @@ class Checker:
                 yield from enumerate(chunk, start)
 
 
-def first_fault(error: Exception, location: Location) -> Fault:
-    """Return the one fault that a decoding error tells of."""
+def first_fault(error: Exception, location: Location, annotation: object = None) -> Fault:
+    """Return the one fault that a decoding error tells of; `annotation` is the type that was refused, where it is known."""
     if isinstance(error, TypeError):
         return Fault(location, "The items of a set must be simple values." if "unhashable" in str(error) else "The value is not valid.")
     if isinstance(error, RecursionError):
@@ -153,7 +164,16 @@ def first_fault(error: Exception, location: Location) -> Fault:
     for start in ("Object missing required field `", "Object contains unknown field `"):
         if message.startswith(start):
             path = (*path, message[len(start) :].rstrip("`"))
-    return Fault((*location, *path), own_message(error.__cause__) if error.__cause__ is not None else sentence(message))
+    return Fault((*location, *path), own_message(error.__cause__) if error.__cause__ is not None else refusal(message, annotation))
+
+
+def refusal(message: str, annotation: object) -> str:
+    """Return a message of msgspec as a sentence: where a pattern is not met, the one that stands beside it in its `Meta`.
+
+    That is `Meta(pattern=…, extra={"message": "Must be a postcode."})`: nobody should have to read a regular expression.
+    """
+    own = [meta.extra["message"] for meta in constraints_of(annotation) if meta.pattern and meta.extra and "message" in meta.extra]
+    return str(own[0]) if own and message.startswith("Expected `str` matching regex") else sentence(message)
 
 
 def own_message(error: BaseException) -> str:

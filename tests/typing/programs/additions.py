@@ -60,5 +60,7 @@ async def in_async(db: AsyncSession, picture: Picture) -> None:
     await db.load(picture, Picture.article, Article.photos)
     await picture.awaitable_attrs.article
     await db.run_sync(move_up, picture)
+    await move_up(db, picture)
+    await move_to(db, picture, 0)
     async with db.savepoint():
         await db.start_writing()

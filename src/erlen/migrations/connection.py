@@ -1,0 +1,96 @@
+"""Connections for migrations, with time limits of their own, and scratch databases that migrations are tried in."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator
+from contextlib import contextmanager
+
+from msgspec import Struct
+from sqlalchemy import URL, Connection, Engine, create_engine
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.pool import NullPool
+
+from erlen.db.engines import EngineOptions, make_engines
+from erlen.errors import ErlenError
+from erlen.migrations.target import Target
+
+__all__ = ["Limits", "connect", "open_engine", "scratch"]
+
+
+class Limits(Struct, frozen=True, kw_only=True):
+    """How long a statement of a migration may wait and run, in seconds."""
+
+    lock_timeout: float = 5.0
+    """Waiting for a lock: whoever comes after a waiting ALTER TABLE waits with it, so it gives up soon and is tried again."""
+    statement_timeout: float | None = 900.0
+    """Running; None for no limit."""
+
+
+def open_engine(url: URL, limits: Limits) -> Engine:
+    """Make an engine that keeps no connection open. Its `begin()` begins with BEGIN on every database, without a lock on SQLite."""
+    options = EngineOptions(pool_size=2, lock_timeout=limits.lock_timeout, statement_timeout=limits.statement_timeout)
+    return make_engines(url, "thread", options).engine
+
+
+@contextmanager
+def connect(target: Target, limits: Limits | None = None) -> Generator[Connection, None, None]:
+    """Connect to a target's database; what is not committed is rolled back at the end."""
+    if target.database.bound:  # a test's connection: nothing else sees what it did
+        yield target.database.bound[target.name]
+        return
+    engine = open_engine(target.database.url(target.name), limits or Limits())
+    try:
+        with engine.connect() as connection:
+            yield connection
+    finally:
+        engine.dispose()
+
+
+@contextmanager
+def scratch(target: Target) -> Generator[Connection, None, None]:
+    """Connect to a new, empty database of the target's kind, which is dropped at the end.
+
+    On SQLite it is in memory; on a server it is made beside the target's, as `<name>_scratch_<process>`.
+
+    Raises:
+        ErlenError: if the server refuses to make one.
+    """
+    url = target.database.url(target.name)
+    if target.dialect == "sqlite":
+        memory = url.set(database=f"file:/erlen-scratch-{os.urandom(8).hex()}", query={"vfs": "memdb", "uri": "true"})
+        engine = open_engine(memory, Limits())
+        with engine.connect() as connection:
+            yield connection
+        engine.dispose()
+        return
+    made = url.set(database=f"{url.database}_scratch_{os.getpid()}_{os.urandom(2).hex()}")
+    _on_server(made, f"CREATE DATABASE {_quoted(made)}")
+    engine = open_engine(made, Limits())
+    try:
+        with engine.connect() as connection:
+            yield connection
+    finally:
+        engine.dispose()
+        _on_server(made, f"DROP DATABASE IF EXISTS {_quoted(made)}{' WITH (FORCE)' if target.dialect == 'postgresql' else ''}")
+
+
+def _on_server(url: URL, statement: str) -> None:
+    """Run a statement that no transaction may be around, from the server's own database."""
+    server = url._replace(database="postgres" if url.get_backend_name() == "postgresql" else None)
+    driver = make_engines(server, "thread", EngineOptions()).engine.url
+    engine = create_engine(driver, poolclass=NullPool, isolation_level="AUTOCOMMIT")
+    try:
+        with engine.connect() as connection:
+            connection.exec_driver_sql(statement)
+    except DBAPIError as error:
+        raise ErlenError(
+            f"the server does not make a scratch database, which migrations are tried in: {error.orig}\n"
+            f"  fix let the user make databases: on PostgreSQL `ALTER ROLE {url.username} CREATEDB`, on MySQL and MariaDB "
+            f"`GRANT ALL ON `{url.database}`.* TO …`"
+        ) from error
+
+
+def _quoted(url: URL) -> str:
+    mark = '"' if url.get_backend_name() == "postgresql" else "`"
+    return mark + str(url.database).replace(mark, mark * 2) + mark
