@@ -65,6 +65,7 @@ def main() -> None:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Measure Erlen's sessions beside SQLAlchemy itself, other ORMs and the raw drivers.")
     parser.add_argument("--quick", action="store_true", help="1 round of 0.2 seconds: to see that it works")
+    parser.add_argument("--short", action="store_true", help="3 rounds of 0.3 seconds: a whole run in less than ten minutes")
     parser.add_argument("--rounds", type=int, help="rounds of each cell (5)")
     parser.add_argument("--seconds", type=float, help="seconds of each round (1)")
     parser.add_argument("--retries", type=int, help="how often to repeat a round that other processes disturb (2)")
@@ -77,9 +78,10 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--list", action="store_true", help="list contestants and operations")
     options = parser.parse_args()
     options.is_whole = not (options.quick or options.database or options.only or options.operation)
-    options.rounds = options.rounds or (1 if options.quick else 5)
-    options.seconds = options.seconds or (0.2 if options.quick else 1.0)
-    options.retries = options.retries if options.retries is not None else (0 if options.quick else 2)
+    rounds, seconds, retries = (1, 0.2, 0) if options.quick else (3, 0.3, 1) if options.short else (5, 1.0, 2)
+    options.rounds = options.rounds or rounds
+    options.seconds = options.seconds or seconds
+    options.retries = options.retries if options.retries is not None else retries
     return options
 
 

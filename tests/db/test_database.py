@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import func, select, text
+from sqlalchemy import event, func, select, text
 from sqlalchemy.exc import DBAPIError
 
 from erlen import App, ConfigurationError
@@ -238,3 +238,15 @@ def test_a_cancelled_statement_of_sqlite_gives_its_lock_back(make: Callable[...,
         await database.dispose_async()
 
     asyncio.run(work())
+
+
+def test_engines_may_be_disposed_by_another_thread_at_the_end_of_the_process(make: Callable[..., Database], tmp_path: Path) -> None:
+    database = make({"default": f"sqlite:///{tmp_path}/a.db", "logs": f"sqlite:///{tmp_path}/b.db"})
+    event.listen(database.engines("default").engine, "engine_disposed", lambda _: database._thread_engines.clear())
+    logs = database.engines("logs").engine
+    with logs.connect():
+        pass
+    pool = logs.pool
+    assert database._finalizer is not None
+    database._finalizer()
+    assert logs.pool is not pool

@@ -162,6 +162,28 @@ def test_secrets_are_not_shown(database: Database) -> None:
     assert "eve" in shown[-1]
 
 
+def test_what_opening_a_connection_asks_is_no_query(database_url: str) -> None:
+    database = Database(database_url, base=Root)
+    with assert_queries(1), database.session() as db:
+        db.execute(text("SELECT 1"))
+    database.dispose()
+
+
+def test_a_statement_that_waits_for_its_transaction_is_one_query(url_of: Callable[[str], str]) -> None:
+    database = fill(Database(url_of("postgresql"), base=Root))
+    new = insert(Person).values(name="new", password="").returning(Person.id).cte()
+    with database.session(reading=True) as db, assert_queries(1) as log:
+        db.execute(select(new.c.id)).all()
+    assert log.queries[0].in_transaction
+    database.dispose()
+
+
+def test_statements_without_parameters(lite: Database) -> None:
+    with lite.session() as db, assert_queries(1) as log:
+        db.connection().exec_driver_sql("SELECT 1", execution_options={"no_parameters": True})
+    assert log.queries[0].shown_parameters == ""
+
+
 # -- assertions ---------------------------------------------------------------------------------------------------------------------
 
 

@@ -182,6 +182,7 @@ INVALID: list[tuple[str, Any, dict[str, str]]] = [
     ("level", 3, {"level": "Must be one of 1, 2."}),
     ("colour", "red", {"colour": "Must be 'r'."}),
     ("size", "l", {"size": "Must be one of 's', 'm'."}),
+    ("size", ["s"], {"size": "Must be one of 's', 'm'."}),
     ("item", Item("long", -1), {"item.name": "Must have at most 3 characters.", "item.count": "Must be at least 0."}),
     ("item", "text", {"item": "Expected an object, got a string."}),
     ("items", [Item("a"), {"name": 1}], {"items.1.name": "Expected a string, got an integer."}),

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import gc
+import sys
 import time
 import weakref
 from dataclasses import dataclass
@@ -143,6 +144,26 @@ def test_finalizers_that_happen_to_run_meanwhile_are_not_stopped() -> None:
     assert gc.isenabled()
     gc.collect()
     assert finished == [True]
+
+
+def test_only_what_values_take_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine that is busy with other things must not leave values out."""
+    now = 0.0
+    monkeypatch.setattr("erlen.debug.masking.monotonic", lambda: now)
+
+    class Slow:
+        def __repr__(self) -> str:
+            nonlocal now
+            sys.settrace(None)  # as what blocks in C, which is not stopped
+            now += 1
+            return "slow"
+
+    masker = Masker(seconds=1.5)
+    now += 1000
+    assert masker.repr(Slow()) == "slow"
+    now += 1000
+    assert masker.repr(Slow()) == "slow"
+    assert "took too long" in masker.repr(Slow())
 
 
 def test_after_the_time_nothing_more_is_shown() -> None:

@@ -36,6 +36,8 @@ class AsyncQueries(asyncio.AsyncSession):
     async def all(
         self, what: TypedReturnsRows[One, Two, *Columns], *where: ColumnExpressionArgument[bool]
     ) -> list[Row[One, Two, *Columns]]: ...
+    @overload
+    async def all(self, what: Executable) -> list[Any]: ...
     async def all(self, what: Any, *where: ColumnExpressionArgument[bool]) -> list[Any]:
         """Return everything that a query gives; see `Queries.all`."""
         return await self._run(lambda db: db.all(what, *where))
@@ -46,6 +48,8 @@ class AsyncQueries(asyncio.AsyncSession):
     async def first(
         self, what: TypedReturnsRows[One, Two, *Columns], *where: ColumnExpressionArgument[bool]
     ) -> Row[One, Two, *Columns] | None: ...
+    @overload
+    async def first(self, what: Executable) -> Any: ...
     async def first(self, what: Any, *where: ColumnExpressionArgument[bool]) -> Any:
         """Return the first of what a query gives, or None; see `Queries.first`."""
         return await self._run(lambda db: db.first(what, *where))
@@ -54,6 +58,8 @@ class AsyncQueries(asyncio.AsyncSession):
     async def one(self, what: Source[Item], *where: ColumnExpressionArgument[bool]) -> Item: ...
     @overload
     async def one(self, what: TypedReturnsRows[One, Two, *Columns], *where: ColumnExpressionArgument[bool]) -> Row[One, Two, *Columns]: ...
+    @overload
+    async def one(self, what: Executable) -> Any: ...
     async def one(self, what: Any, *where: ColumnExpressionArgument[bool]) -> Any:
         """Return the only thing that a query gives; see `Queries.one`."""
         return await self._run(lambda db: db.one(what, *where))
@@ -64,6 +70,8 @@ class AsyncQueries(asyncio.AsyncSession):
     async def one_or_none(
         self, what: TypedReturnsRows[One, Two, *Columns], *where: ColumnExpressionArgument[bool]
     ) -> Row[One, Two, *Columns] | None: ...
+    @overload
+    async def one_or_none(self, what: Executable) -> Any: ...
     async def one_or_none(self, what: Any, *where: ColumnExpressionArgument[bool]) -> Any:
         """Return the only thing that a query gives, or None; see `Queries.one_or_none`."""
         return await self._run(lambda db: db.one_or_none(what, *where))
@@ -74,6 +82,8 @@ class AsyncQueries(asyncio.AsyncSession):
     async def get_or_404(self, what: TypedReturnsRows[Item], /) -> Item: ...
     @overload
     async def get_or_404(self, what: TypedReturnsRows[One, Two, *Columns], /) -> Row[One, Two, *Columns]: ...
+    @overload
+    async def get_or_404(self, what: Executable, /) -> Any: ...
     async def get_or_404(self, what: Any, key: Any = None, /) -> Any:
         """Return the object with a primary key, or the only thing that a statement gives; see `Queries.get_or_404`."""
         return await self._run(lambda db: db.get_or_404(what, key))
@@ -199,6 +209,8 @@ class AsyncQueries(asyncio.AsyncSession):
     def stream_all(
         self, what: TypedReturnsRows[One, Two, *Columns], *where: ColumnExpressionArgument[bool], size: int = 1000
     ) -> AsyncIterator[Row[One, Two, *Columns]]: ...
+    @overload
+    def stream_all(self, what: Executable, *, size: int = 1000) -> AsyncIterator[Any]: ...
     async def stream_all(self, what: Any, *where: ColumnExpressionArgument[bool], size: int = 1000) -> AsyncIterator[Any]:
         """Go through everything that a query gives, one by one, while the server holds the rest; see `Queries.stream_all`."""
         await self._run(lambda db: begin_stream(db, what))

@@ -20,6 +20,7 @@ from erlen.db.model import Base, metadata_for
 from erlen.db.query_log import watch
 from erlen.db.reading import refuse_changes
 from erlen.db.session import AsyncSession, Session
+from erlen.db.violations import hide_values
 from erlen.errors import ConfigurationError, Mistake
 from erlen.security.signing import random_key
 
@@ -105,6 +106,7 @@ class Database:
         self._turn_lock = threading.Lock()
         self.keys: tuple[str, ...] = (random_key(),)
         """What signs cursors: the site's `secret_key` and former ones; without a site a key of this process."""
+        self._column_keys: tuple[str, ...] = ()  # none before there is a site: what another key encrypted would be lost with it
         self._keep: list[sqlite3.Connection] = []
         self._urls: dict[str, URL] = {}
         self._finalizer: weakref.finalize[Any, Any] | None = None
@@ -181,7 +183,8 @@ class Database:
                         place = f"{each.database}?vfs={each.query.get('vfs', 'memdb')}"
                         self._keep.append(sqlite3.connect(place, uri=True, check_same_thread=False))
                 engines[key] = made = make_engines(url, colour, self._options)
-                use_secret_keys(made.engine, self.keys)
+                use_secret_keys(made.engine, self._column_keys)
+                event.listen(made.engine, "handle_error", hide_values)
                 watch(made.engine, name, slow_query=self.slow_query)
                 refuse_changes(made.reader)
                 if url.get_backend_name() in ("mysql", "mariadb"):
@@ -216,9 +219,17 @@ class Database:
                     return str(name)
         return "default"
 
+    def use_keys(self, keys: Sequence[str]) -> None:
+        """Sign cursors and encrypt columns with the first of some keys, and accept all of them."""
+        self.keys = self._column_keys = tuple(keys)
+        for engines in (self._thread_engines, *self._loop_engines.values()):
+            for each in engines.values():
+                use_secret_keys(each.engine, self.keys)
+
     def redirect(self, urls: Mapping[str, str]) -> None:
         """Use other databases, whatever the code and the settings say: for tests."""
         self.dispose()
+        self.use_keys(self.keys)
         self._given, self._given_replicas, self._redirected = dict(urls), (), True
         self._resolve()
         self._forget_engines()
@@ -330,7 +341,7 @@ class Database:
         """Close the connections of `def` code; engines connect again when they are used."""
         if self.bound:
             return  # a test's connections outlive the client that stops here
-        for engines in self._thread_engines.values():
+        for engines in list(self._thread_engines.values()):
             engines.engine.dispose()
         self._thread_engines.clear()
 
@@ -356,7 +367,7 @@ class Database:
 def _close(process: int, engines: dict[str, Engines], memory: list[sqlite3.Connection]) -> None:
     """Close what a `Database` that nobody has any more, or the process at its end, has open; a forked child leaves its parent's alone."""
     if process == os.getpid():
-        for each in engines.values():
+        for each in list(engines.values()):  # at the end of the process a worker's thread may dispose them too
             each.engine.dispose()
         for connection in memory:
             connection.close()

@@ -9,7 +9,7 @@ import copy
 from collections.abc import Collection
 from difflib import get_close_matches
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar, Union
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar, Union, overload
 
 import msgspec
 from msgspec import UNSET, Struct, StructMeta, UnsetType
@@ -29,6 +29,13 @@ from erlen.types import MISSING
 __all__ = ["Create", "Read", "Update"]
 
 M = TypeVar("M", bound=Base)
+N = TypeVar("N", bound=Base)
+if TYPE_CHECKING:
+    from typing_extensions import TypeVar as TypeVarWithDefault
+
+    K = TypeVarWithDefault("K", bound=Base, default=Base)
+else:
+    K = M
 
 
 class DerivedMeta(StructMeta):
@@ -139,22 +146,28 @@ class Update(Derived[M]):
         return instance
 
 
-class Read(Derived[M]):
+class Read(Derived[K]):
     """What a client is given of an object: `Read[Article].of(article)`, or `-> Read[Article]` of a handler that returns this.
 
     It has the fields that clients may see, without relations and deferred columns. `class ArticleRow(Read[Article])` may have more in its
     body: `author: Read[Author]` takes the relation `author`.
     """
 
+    @overload
     @classmethod
-    def of(cls, instance: M) -> Self:
+    def of(cls: type[Read[Base]], instance: N) -> Read[N]: ...
+    @overload
+    @classmethod
+    def of(cls, instance: K) -> Self: ...
+    @classmethod
+    def of(cls, instance: Any) -> Any:
         """Make it of an object; `Read.of(article)` is a `Read[Article]`."""
         made: Any = cls if cls.__model__ is not None else _derived(cls, type(instance))
         # What a column holds was judged when it was stored; what else there is may be objects, to be read as their types say.
         values = {name: getattr(instance, name) for name in made.__struct_fields__}
         for name, annotation in _added(made):
             values[name] = msgspec.convert(values[name], annotation, from_attributes=True, dec_hook=convert_custom)
-        return made(**values)  # type: ignore[no-any-return]
+        return made(**values)
 
 
 def _added(made: Any) -> tuple[tuple[str, Any], ...]:

@@ -11,6 +11,7 @@ from sqlalchemy.ext import asyncio
 
 from erlen.app.blueprint import Blueprint
 from erlen.app.flatten import included
+from erlen.app.secret import signing_keys
 from erlen.binding.parameter import SAFE
 from erlen.db.engines import is_memory
 from erlen.db.query_log import LogQueries, queries_panel
@@ -37,10 +38,10 @@ def set_up(database: Database, setup: Setup) -> None:
         urls = {**database._given, **settings.database_urls}
         database._given = urls | ({"default": settings.database_url} if settings.database_url else {})
         database._resolve()
+        database.use_keys(signing_keys(settings, str(setup.root / "app.py")))
     if not database._sized:
         database._options = replace(database._options, pool_size=settings.threads)
     database.base.registry.configure()
-    database.keys = (settings.secret_key, *settings.secret_key_fallbacks)
 
     def options_for(request: Request) -> dict[str, Any]:
         reading, primary = request.method in SAFE, _wants_primary(database, request)
@@ -119,7 +120,7 @@ def _create_tables(database: Database, *, always: bool) -> None:
     """Make the tables of a SQLite file that has none yet, so that the first start needs no command."""
     from sqlalchemy import inspect
 
-    for name in database.names:
+    for name in () if database.bound else database.names:  # a test's databases have their tables, and what it wrote may lock them
         url = database.url(name)
         with database.engines(name).engine.connect() as connection:
             is_new = url.get_backend_name() == "sqlite" and not inspect(connection).get_table_names()

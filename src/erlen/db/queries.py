@@ -1,7 +1,7 @@
 """What both sessions can ask and do beyond SQLAlchemy's own methods.
 
 A query takes a model with criteria, or a statement: `db.all(Article, Article.published.is_not(None))`, `db.all(select(Article.title))`.
-Type checkers know the rows of either. What a model's class keyword `ordering` says holds where the model is given, never for a statement.
+Type checkers know the rows of either, but not of `text()` and `from_statement()`, which take no criteria. What a model's class keyword `ordering` says holds where the model is given, never for a statement.
 """
 
 from __future__ import annotations
@@ -65,6 +65,8 @@ class Queries(orm.Session):
     def all(self, what: Source[Item], *where: ColumnExpressionArgument[bool]) -> list[Item]: ...
     @overload
     def all(self, what: TypedReturnsRows[One, Two, *Columns], *where: ColumnExpressionArgument[bool]) -> list[Row[One, Two, *Columns]]: ...
+    @overload
+    def all(self, what: Executable) -> list[Any]: ...
     def all(self, what: Any, *where: ColumnExpressionArgument[bool]) -> list[Any]:
         """Return everything that a query gives: objects or values where it selects one column, rows where it selects several.
 
@@ -80,6 +82,8 @@ class Queries(orm.Session):
     def first(
         self, what: TypedReturnsRows[One, Two, *Columns], *where: ColumnExpressionArgument[bool]
     ) -> Row[One, Two, *Columns] | None: ...
+    @overload
+    def first(self, what: Executable) -> Any: ...
     def first(self, what: Any, *where: ColumnExpressionArgument[bool]) -> Any:
         """Return the first of what a query gives, or None. A model without a default order is ordered by its primary key."""
         statement = statement_of(what, where)
@@ -94,6 +98,8 @@ class Queries(orm.Session):
     def one(self, what: Source[Item], *where: ColumnExpressionArgument[bool]) -> Item: ...
     @overload
     def one(self, what: TypedReturnsRows[One, Two, *Columns], *where: ColumnExpressionArgument[bool]) -> Row[One, Two, *Columns]: ...
+    @overload
+    def one(self, what: Executable) -> Any: ...
     def one(self, what: Any, *where: ColumnExpressionArgument[bool]) -> Any:
         """Return the only thing that a query gives.
 
@@ -115,6 +121,8 @@ class Queries(orm.Session):
     def one_or_none(
         self, what: TypedReturnsRows[One, Two, *Columns], *where: ColumnExpressionArgument[bool]
     ) -> Row[One, Two, *Columns] | None: ...
+    @overload
+    def one_or_none(self, what: Executable) -> Any: ...
     def one_or_none(self, what: Any, *where: ColumnExpressionArgument[bool]) -> Any:
         """Return the only thing that a query gives, or None.
 
@@ -133,6 +141,8 @@ class Queries(orm.Session):
     def get_or_404(self, what: TypedReturnsRows[Item], /) -> Item: ...
     @overload
     def get_or_404(self, what: TypedReturnsRows[One, Two, *Columns], /) -> Row[One, Two, *Columns]: ...
+    @overload
+    def get_or_404(self, what: Executable, /) -> Any: ...
     def get_or_404(self, what: Any, key: Any = None, /) -> Any:
         """Return the object with a primary key, or the only thing that a statement gives: `db.get_or_404(Article, id)`.
 
@@ -431,6 +441,8 @@ class Queries(orm.Session):
     def stream_all(
         self, what: TypedReturnsRows[One, Two, *Columns], *where: ColumnExpressionArgument[bool], size: int = 1000
     ) -> Iterator[Row[One, Two, *Columns]]: ...
+    @overload
+    def stream_all(self, what: Executable, *, size: int = 1000) -> Iterator[Any]: ...
     def stream_all(self, what: Any, *where: ColumnExpressionArgument[bool], size: int = 1000) -> Iterator[Any]:
         """Go through everything that a query gives, one by one, while the server holds the rest: `for article in db.stream_all(Article)`.
 

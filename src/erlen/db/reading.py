@@ -36,7 +36,9 @@ def refuse_changes(reader: Engine) -> None:
     def look(send: Callable[..., None], cursor: Any, statement: str, *rest: Any) -> None:
         # PERF: on the way of every statement; one that was looked at before costs a quarter of a microsecond.
         if may_change(statement) and rest[-1].root_connection.engine is reader:
-            raise NeedsTransaction("this statement may change something: call the session's `start_writing()` before you ask for its engine")
+            raise NeedsTransaction(
+                "this statement may change something: call the session's `start_writing()` before you ask for its engine"
+            )
         send(cursor, statement, *rest)
 
     wrap_execution(reader.dialect, look)

@@ -17,6 +17,7 @@ from sqlalchemy.sql.expression import ClauseElement
 from erlen.db.columns.encrypted import EncryptedValue
 from erlen.db.columns.json import JsonValue, plain_json
 from erlen.db.columns.resolve import STRUCTURED, integer_bounds, without_none
+from erlen.db.columns.times import Moment
 from erlen.errors import Fault, InvalidRequest
 from erlen.schema.decode import strict_decoder
 from erlen.schema.faults import REQUIRED, Checker, convert_custom, first_fault, own_message
@@ -82,7 +83,8 @@ class Rule:
         metas = constraints_of(self._annotation)
         own = [meta.extra for meta in metas if meta.pattern is not None and meta.extra is not None]
         self._pattern_message = next((str(extra["message"]) for extra in own if "message" in extra), "")
-        self.accepts: Callable[[Any], bool] = _quick_check(self._annotation, self._bare, metas, self._limits) or accepts_nothing
+        quick = _is_utc if isinstance(column.type, Moment) and not metas else _quick_check(self._annotation, self._bare, metas, self._limits)
+        self.accepts: Callable[[Any], bool] = quick or accepts_nothing
         self._judged = kind != "other"
 
     def admit(self, value: Any, stored: bool) -> Any:
@@ -177,6 +179,10 @@ def accepts_nothing(value: Any) -> bool:
     return False
 
 
+def _is_utc(value: Any) -> bool:
+    return type(value) is datetime.datetime and value.tzinfo is datetime.UTC
+
+
 def _integer_limits(column: Column[Any]) -> tuple[float, float]:
     for cls, bits in ((BigInteger, 63), (SmallInteger, 15), (Integer, 31)):
         if isinstance(column.type, cls):
@@ -210,6 +216,9 @@ def _quick_check(annotation: Any, bare: Any, metas: Sequence[msgspec.Meta], limi
         return lambda value: type(value) is float and math.isfinite(value)
     if bare in _PLAIN or (isinstance(bare, type) and choices_of(bare)):
         return lambda value: type(value) is bare
+    if literals := {(type(plain), plain) for plain, _ in choices_of(bare)}:
+        kinds = {kind for kind, _ in literals}  # looked at first: other values may not even be hashable
+        return lambda value: type(value) in kinds and (type(value), value) in literals
     return None
 
 

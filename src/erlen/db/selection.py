@@ -82,7 +82,8 @@ def each_once(result: Result[*tuple[Any, ...]]) -> Result[*tuple[Any, ...]]:
 
 def fetch_all(db: Queries, statement: Executable, **options: Any) -> list[Any]:
     """Execute a statement and return all its values or rows."""
-    return [value_of(row) for row in each_once(db.execute(statement, execution_options=options)).all()]
+    rows = list(each_once(db.execute(statement, execution_options=options)).all())
+    return [row[0] for row in rows] if rows and len(rows[0]) == 1 else rows
 
 
 def count_rows(db: Queries, statement: Any, *, limit: int | None = None) -> int:
@@ -123,6 +124,10 @@ def title_of(what: Any) -> str:
 
 def _over(statement: Any, *columns: Any) -> Select[*tuple[Any, ...]]:
     """Return a statement for other columns of the same rows, in no order."""
+    if not hasattr(statement, "order_by"):
+        raise TypeError(
+            f"a {type(statement).__name__} cannot be counted: select from it, `select(…).select_from(text(…).columns(…).subquery())`"
+        )
     # PERF: a subquery costs MySQL a temporary table, so where rows are whole objects the columns are replaced instead.
     if isinstance(statement, Select) and not _is_reduced(statement) and all(_is_entity(one) for one in statement.column_descriptions):
         return statement.with_only_columns(*columns, maintain_column_froms=True).order_by(None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Callable, Generator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from inspect import isawaitable
+from threading import get_ident
 from typing import TYPE_CHECKING, Any, Concatenate, Literal, ParamSpec, TypeAlias, TypeVar
 
 from sqlalchemy import Connection, Engine, TextClause, event, inspect, orm
@@ -80,6 +81,10 @@ class Session(Relations, Queries, orm.Session):
         self._after_commit: list[Hook] = []
         self._after_rollback: list[Hook] = []
         self._committed = False
+        self._uses: list[None] = []
+        self._ends = options.get("close_resets_only") is False
+        self._ended_by: object = None
+        self._abandoned = False
 
     # -- where statements go ------------------------------------------------------------------------------------------------
 
@@ -150,10 +155,11 @@ class Session(Relations, Queries, orm.Session):
         For what must survive a refusal, such as counting failed log-ins. It is committed at the end of the block. Objects belong to the
         session that loaded them: load them anew in this one.
 
-        SQLite has one writer at a time: there it must come before this session's first write.
+        SQLite has one writer at a time: there it must come before this session's first write or lock. It lets others write in between,
+        so that what this session has read may be out of date afterwards: open it first, or read with `for_update` after it.
 
         Raises:
-            ErlenError: on SQLite, if this session has written already.
+            ErlenError: on SQLite, if this session has written or locked already.
         """
         self._make_way()
         with Session(self.database, colour=self.colour, strict=self.strict, apart=True) as other:
@@ -161,13 +167,13 @@ class Session(Relations, Queries, orm.Session):
             other.commit()
 
     def _make_way(self) -> None:
-        """Release the lock of a transaction that has written nothing, where only one can write."""
+        """Release the lock of a transaction that has written nothing and promised nobody to hold it, where only one can write."""
         if self._reading or not (self.database.bound or self.get_bind().dialect.name == "sqlite"):
             return
-        if self._wrote:
+        if self._wrote or self._locked:
             raise ErlenError(
-                "independent() comes after this session has written, and SQLite has one writer at a time: open it before the first write, "
-                "or commit first"
+                f"independent() comes after this session has {'written' if self._wrote else 'locked rows'}, and SQLite has one writer at a "
+                f"time: open it before the first {'write' if self._wrote else 'lock'}, or commit first"
             )
         self._let_go()
 
@@ -205,12 +211,13 @@ class Session(Relations, Queries, orm.Session):
             super().commit()
 
     def _execute_internal(self, statement: Any, *arguments: Any, **options: Any) -> Any:  # what `execute`, `scalars` and loading call
+        self._begin_use()
         try:
             return super()._execute_internal(statement, *arguments, **options)
         except NeedsTransaction:
             self.start_writing()
             self._wrote = True
-            return self._execute_internal(statement, *arguments, **options)
+            return super()._execute_internal(statement, *arguments, **options)
         except _REFUSALS as error:
             refusal = refusal_of(error)
             if refusal is None:
@@ -219,6 +226,8 @@ class Session(Relations, Queries, orm.Session):
             if entity is not None and isinstance(error, DBAPIError) and not isinstance(refusal, Locked):
                 refusal = explain(error, inspect(entity).registry.mappers) or refusal
             raise refusal from error
+        finally:
+            self._end_use()
 
     def bulk_save_objects(self, *arguments: Any, **options: Any) -> None:
         """SQLAlchemy's own, which looks at no flush: prefer `bulk_insert`."""
@@ -246,6 +255,7 @@ class Session(Relations, Queries, orm.Session):
     @contextmanager
     def _explaining(self) -> Generator[None, None, None]:
         """Say what a database refuses as the models would: as faults of fields."""
+        self._begin_use()
         try:
             yield
         except StaleDataError as error:
@@ -255,6 +265,8 @@ class Session(Relations, Queries, orm.Session):
             if refusal is None:
                 raise
             raise refusal from error
+        finally:
+            self._end_use()
 
     def after_commit(self, function: Callable[..., Any], *arguments: Any, **keywords: Any) -> None:
         """Call a function once this transaction is committed; an `async def` too, in an `AsyncSession`.
@@ -269,7 +281,21 @@ class Session(Relations, Queries, orm.Session):
         self._after_rollback.append((self.get_nested_transaction(), lambda: function(*arguments, **keywords)))
 
     def finish(self, *, keep: bool) -> None:
-        """Commit or roll back at the end of a request or block, whatever was begun."""
+        """Commit or roll back at the end of a request or block, whatever was begun.
+
+        Raises:
+            ErlenError: if a task or thread that was not waited for is using the session; nothing is kept then.
+        """
+        if self._leave_to_others():
+            if keep:
+                raise ErlenError(f"the session is still in use by a task or thread that was not waited for: {_OWN_SESSION}")
+            return
+        try:
+            self._finish(keep)
+        finally:
+            self._ended_by = None
+
+    def _finish(self, keep: bool) -> None:
         if not keep:
             self._committed = False
             self.rollback()
@@ -284,6 +310,32 @@ class Session(Relations, Queries, orm.Session):
             self.commit()
         while self._wrote or self.new or self.deleted or self.dirty:  # by what was called after the commit
             self.commit()
+
+    def close(self) -> None:
+        """Give the connection back; objects and what was not committed are let go of."""
+        if not self._leave_to_others():
+            super().close()
+            self._ended_by = self if self._ends else None
+
+    # -- tasks and threads that outlive the handler ---------------------------------------------------------------------------
+
+    def _leave_to_others(self) -> bool:
+        """Begin the session's end, unless others are using it: whoever is the last of them throws its connection away."""
+        self._ended_by = self._ended_by or _user(self.colour)  # said before others are looked for, as they look for it after they begin
+        if self._uses:
+            self._abandoned, self._ended_by = True, self
+        return self._abandoned
+
+    def _begin_use(self) -> None:
+        self._uses.append(None)
+        if self._ended_by is not None and self._ended_by != _user(self.colour):
+            self._end_use()
+            raise ErlenError(f"the session was closed at the end of its request or block: {_OWN_SESSION}")
+
+    def _end_use(self) -> None:
+        self._uses.pop()
+        if self._abandoned and not self._uses:
+            self.invalidate()
 
     def __before_encode__(self) -> None:
         """Write what the handler has added, so that its answer shows the keys that the database gives."""
@@ -379,6 +431,15 @@ class AsyncSession(AsyncRelations, AsyncQueries, asyncio.AsyncSession):
         await self.run_sync(Session.__before_stream__)
 
 
+def _user(colour: EngineColour) -> object:
+    """Return what is running: the thread, or the task of the event loop."""
+    if colour == "thread":
+        return get_ident()
+    from asyncio import current_task
+
+    return current_task()
+
+
 def _is_within(inner: SessionTransaction | None, outer: SessionTransaction) -> bool:
     while inner is not None:
         if inner is outer:
@@ -443,3 +504,7 @@ def _see_end(session: Session, transaction: SessionTransaction) -> None:
 
 _REFUSALS = (StatementError, OverflowError, UnicodeEncodeError)
 """What a database, its driver or SQLAlchemy's types raise for a statement that they do not take."""
+_OWN_SESSION = (
+    "wait for it before the handler returns, or give it a session of its own: `async with database.async_session() as db: …` in a task, "
+    "`with database.session() as db: …` in a thread"
+)

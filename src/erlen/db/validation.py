@@ -14,6 +14,7 @@ from typing import Any, TypeVar, cast
 
 from sqlalchemy import Column, event, inspect, orm
 from sqlalchemy.orm import ColumnProperty, DeclarativeBase, InstanceState, Mapper, RelationshipDirection
+from sqlalchemy.orm.attributes import instance_state
 
 from erlen.db.annotations import annotations_of
 from erlen.db.info import is_made
@@ -87,9 +88,9 @@ def validate_pending(session: orm.Session) -> None:
     """
     faults: list[Fault] = []
     registries: set[orm.registry] = session.info.setdefault(_REGISTRIES, set())
-    registries.update(inspect(instance).mapper.registry for instance in session.deleted)
+    registries.update(instance_state(instance).mapper.registry for instance in session.deleted)
     for instance in (*session.new, *session.dirty):
-        state = cast("InstanceState[Any]", inspect(instance))
+        state = instance_state(instance)
         registries.add(state.mapper.registry)
         rules = _rules_of(state.mapper)
         changed = state.dict if state.key is None else state.committed_state
@@ -294,7 +295,7 @@ def _faults_of(state: InstanceState[Any], rules: Rules, changed: Iterable[str]) 
         except ValidationError as error:
             faults += error.faults
     if stored or not state.mapper.dispatch.before_insert:
-        needs = [need for need in rules.needs if not need.is_met(values)]
+        needs = [need for need in rules.needs if values.get(need.name) is None and not need.is_met(values)]
         faults += [Fault(("body", need.name), REQUIRED) for need in needs if not stored or need.name in changed]
     if rules.method and not faults:
         try:

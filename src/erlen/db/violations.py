@@ -6,9 +6,10 @@ is referred to exists. Its message names constraints, columns and values; of the
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Iterable, Iterator
-from typing import Any, Literal
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Literal
 
 from msgspec import Struct
 from sqlalchemy import CheckConstraint, Column, ForeignKeyConstraint, String, Table, orm
@@ -24,7 +25,10 @@ from erlen.errors import BadRequest, Fault, HTTPError
 from erlen.schema.faults import REQUIRED
 from erlen.schema.sentence import choices
 
-__all__ = ["InvalidValue", "explain", "refusal_of"]
+if TYPE_CHECKING:
+    from sqlalchemy import ExceptionContext
+
+__all__ = ["InvalidValue", "explain", "hide_values", "refusal_of"]
 
 Kind = Literal["unique", "missing", "check", "reference", "conflict", "long", "range"]
 
@@ -76,6 +80,19 @@ def refusal_of(error: Exception) -> HTTPError | None:
     return InvalidValue() if _is_value_refused(error) else None
 
 
+def hide_values(failure: ExceptionContext) -> None:
+    """Take the values of rows out of an error's message, which is logged: they are the users', and may be secret. For `handle_error`."""
+    errors: list[Any] = [failure.original_exception, failure.original_exception.__cause__, failure.sqlalchemy_exception]
+    for error in filter(None, errors):
+        error.args = tuple(_without_values(each) if isinstance(each, str) else each for each in error.args)
+        if isinstance(detail := getattr(error, "detail", None), str):  # of asyncpg's, which writes it behind the message
+            error.detail = _without_values(detail)
+
+
+def _without_values(message: str) -> str:
+    return _ENTRY(r"\1…\2", _ROW("Failing row contains (…).", _KEY("=(…) ", message)))
+
+
 def _is_value_refused(error: Exception) -> bool:
     """Whether a database, its driver or a column's type refused a value as such: that nothing of the kind can be stored or looked for."""
     if not isinstance(error, StatementError):
@@ -86,9 +103,22 @@ def _is_value_refused(error: Exception) -> bool:
     state = getattr(cause, "sqlstate", None)
     if state == _ASYNCPGS_OWN:
         return not isinstance(getattr(cause.__cause__, "__cause__", None), TypeError)  # the program's mistake
-    if state is not None:
+    if state is not None and state.startswith("22"):
         return state in _VALUE_STATES
-    return isinstance(error, DataError) or "can not be used with MySQL" in str(cause)  # NaN and infinity
+    return isinstance(error, DataError) or not all(map(_is_finite, _values(error.params)))  # which MySQL's drivers make no SQL of
+
+
+def _values(parameters: Any) -> Iterator[object]:
+    """Yield the values of a statement's parameters, of one row or of many, by name or in their order."""
+    for value in parameters.values() if isinstance(parameters, Mapping) else parameters or ():
+        if isinstance(value, Mapping | tuple | list):
+            yield from _values(value)
+        else:
+            yield value
+
+
+def _is_finite(value: object) -> bool:
+    return not isinstance(value, float) or math.isfinite(value)
 
 
 class _Schema:
@@ -248,6 +278,10 @@ _STATES: dict[str, Kind] = {
 _ASYNCPGS_OWN = "22000"
 _VALUE_STATES = frozenset({"22001", "22003", "22007", "22008", "22018", "22021", "22P02", "22P03", "22P05"})
 """Those of class 22, "data exception", that are no mistake in an expression, such as a division by zero."""
+# What PostgreSQL says of rows ("Key (email)=(ada@example.com) already exists."), and MySQL of keys.
+_KEY = re.compile(r"=\(.*\) (?=already exists|is not present|is still|conflicts|is duplicated)", re.DOTALL).sub
+_ROW = re.compile(r"Failing row contains \(.*\)\.", re.DOTALL).sub
+_ENTRY = re.compile(r"(Duplicate entry ').*(' for key )", re.DOTALL).sub
 _TABLE = r"`(?:[^`]*`\.`)?(?P<table>[^`]+)`"
 _NUMBERS: dict[int, tuple[Kind, str]] = {
     1062: ("unique", r"for key '(?P<constraint>[^']+)'\Z"),

@@ -26,13 +26,13 @@ class Masker:
     Args:
         settings: whose secret values are masked wherever they appear.
         secrets: further values to mask, such as a request's cookies; those under 6 characters are left alone.
-        seconds: for all values together; those that come later are left out.
+        seconds: that all values together may take; those that come later are left out. What happens between them does not count.
     """
 
     def __init__(self, settings: Settings | None = None, *, secrets: Iterable[str] = (), seconds: float = 1.5) -> None:
         known = {*_secret_values(settings), *secrets}
         self._secrets = sorted((one for one in known if len(one) >= 6), key=len, reverse=True)
-        self._end = monotonic() + seconds
+        self._left = seconds
         self._repr = _Bounded(self.text)
 
     def text(self, text: str) -> str:
@@ -59,15 +59,17 @@ class Masker:
 
     def repr(self, value: object) -> str:
         """Return the `repr` of a value, masked and bounded; where it raises, what it raises."""
-        left = self._end - monotonic()
-        if left <= 0:
+        if self._left <= 0:
             return f"<{type(value).__name__}: not shown, the values before took too long>"
+        begun = monotonic()
         try:
-            return shorten(_assigned_masked(self.text(within(min(left, 0.25), self._repr.repr, value))), LONGEST)
+            return shorten(_assigned_masked(self.text(within(min(self._left, 0.25), self._repr.repr, value))), LONGEST)
         except TooSlow:
             return f"<{type(value).__name__}: its repr takes too long>"
         except Exception as error:  # noqa: BLE001 - a repr of the user's may raise anything
             return f"<{type(value).__name__}: its repr raises {type(error).__name__}{_message(error, self.text)}>"
+        finally:
+            self._left -= monotonic() - begun
 
     def pairs(self, items: Iterable[tuple[str, object]]) -> list[tuple[str, str]]:
         """Return named values as text; texts without their quotes."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable
+from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
 from typing import Any, Literal
 
@@ -17,14 +17,69 @@ __all__ = ["Direction", "configure", "run", "run_all"]
 Direction = Literal["upgrade", "downgrade"]
 
 
-def configure(connection: Connection, **options: Any) -> MigrationContext:
+class Context(MigrationContext):
+    """Alembic's context on Erlen's engines."""
+
+    before_block: Callable[[], None] | None = None
+    """Called before the transaction is committed for a block without one."""
+    after_block: Callable[[], None] | None = None
+    """Called when a transaction was begun again after such a block."""
+
+    @contextmanager
+    def autocommit_block(self) -> Generator[None, None, None]:
+        """Run what follows without a transaction, such as `CREATE INDEX CONCURRENTLY` or rows that are changed some at a time."""
+        if self.as_sql:
+            with super().autocommit_block():
+                yield
+            return
+        if self.before_block is not None:
+            self.before_block()
+        block = super().autocommit_block() if self.dialect.name == "postgresql" else self._without_begin()
+        with block:
+            yield
+        if self.after_block is not None:
+            self.after_block()
+
+    @contextmanager
+    def _without_begin(self) -> Generator[None, None, None]:
+        """Do without BEGIN, where the driver leaves each statement to commit by itself and Erlen's engines begin transactions by name."""
+        connection, outer = self.connection, self._transaction
+        if connection is None or outer is None:
+            yield
+            return
+        outer.commit()
+        self._transaction = None
+        state = vars(connection.connection)
+        begin = state.get("erlen_begin")
+        state["erlen_begin"] = ""
+        try:
+            with connection.begin():
+                yield
+        finally:
+            state.pop("erlen_begin") if begin is None else state.update(erlen_begin=begin)
+            self._transaction = connection.begin()
+
+
+def configure(connection: Connection, **options: Any) -> Context:
     """Return Alembic's context for a connection, as all of Erlen's migrations have it."""
     transactional = connection.dialect.name not in ("mysql", "mariadb")
-    return MigrationContext.configure(connection, opts={"transactional_ddl": transactional, "transaction_per_migration": True, **options})
+    return Context(connection.dialect, connection, {"transactional_ddl": transactional, "transaction_per_migration": True, **options})
 
 
-def run(context: MigrationContext, migration: Migration, direction: Direction = "upgrade") -> None:
+def run(
+    context: MigrationContext,
+    migration: Migration,
+    direction: Direction = "upgrade",
+    *,
+    prepare: Callable[[Operations], None] | None = None,
+) -> None:
     """Run one direction of a migration, within the transaction that is open, or none. Nothing is recorded.
+
+    Args:
+        context: Alembic's, of a connection.
+        migration: whose file is run.
+        direction: `upgrade` or `downgrade`.
+        prepare: called with Alembic's operations before.
 
     Raises:
         HistoryError: if the file does not load or has no such direction.
@@ -32,7 +87,9 @@ def run(context: MigrationContext, migration: Migration, direction: Direction = 
     function = getattr(migration.load(), direction, None)
     if function is None:
         raise HistoryError(f"{migration.path} has no `{direction}()`: it cannot be {'run' if direction == 'upgrade' else 'rolled back'}")
-    with Operations.context(context):
+    with Operations.context(context) as operations:
+        if prepare is not None:
+            prepare(operations)
         function()
 
 

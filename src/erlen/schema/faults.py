@@ -7,6 +7,7 @@ order costs what msgspec costs, and only the way to each fault is walked.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from decimal import Decimal
 from itertools import count
 from types import GenericAlias
@@ -19,18 +20,7 @@ from erlen.schema.hints import place_of, type_name
 from erlen.schema.model import Shape, choices_of, constraints_of
 from erlen.schema.sentence import choices, in_words, sentence, split_path
 
-__all__ = [
-    "MAX_FAULTS",
-    "REQUIRED",
-    "UNKNOWN",
-    "Checker",
-    "convert_custom",
-    "first_fault",
-    "is_odd",
-    "model_faults",
-    "own_message",
-    "refusal",
-]
+__all__ = ["MAX_FAULTS", "REQUIRED", "UNKNOWN", "Checker", "convert_custom", "first_fault", "is_odd", "model_faults", "own_message"]
 
 MAX_FAULTS = 100
 """At most so many faults are listed: an answer must not grow with what is wrong."""
@@ -68,10 +58,8 @@ class Checker:
             location: where the value stands; each fault's location starts with it.
         """
         faults: list[Fault] = []
-        try:
+        with suppress(RecursionError):  # deeper than the limit that the application chose can be walked
             self._check(self.shape, value, location, faults)
-        except RecursionError:  # deeper than the limit that the application chose can be walked
-            pass
         return faults[:MAX_FAULTS]
 
     def _check(self, shape: Shape, value: Any, location: Location, faults: list[Fault]) -> None:
@@ -164,16 +152,7 @@ def first_fault(error: Exception, location: Location, annotation: object = None)
     for start in ("Object missing required field `", "Object contains unknown field `"):
         if message.startswith(start):
             path = (*path, message[len(start) :].rstrip("`"))
-    return Fault((*location, *path), own_message(error.__cause__) if error.__cause__ is not None else refusal(message, annotation))
-
-
-def refusal(message: str, annotation: object) -> str:
-    """Return a message of msgspec as a sentence: where a pattern is not met, the one that stands beside it in its `Meta`.
-
-    That is `Meta(pattern=…, extra={"message": "Must be a postcode."})`: nobody should have to read a regular expression.
-    """
-    own = [meta.extra["message"] for meta in constraints_of(annotation) if meta.pattern and meta.extra and "message" in meta.extra]
-    return str(own[0]) if own and message.startswith("Expected `str` matching regex") else sentence(message)
+    return Fault((*location, *path), own_message(error.__cause__) if error.__cause__ is not None else sentence(message, annotation))
 
 
 def own_message(error: BaseException) -> str:
@@ -198,10 +177,8 @@ def convert_custom(cls: Any, value: Any) -> object:
     if hasattr(cls, "model_validate"):
         return cls.model_validate(value, from_attributes=True)
     if cls.__module__ == "ipaddress" and isinstance(value, str):
-        try:
+        with suppress(ValueError):
             return cls(value[:100])
-        except ValueError:
-            pass
     raise ValueError(f"Expected {in_words(cls.__name__)}.")
 
 

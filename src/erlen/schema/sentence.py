@@ -5,11 +5,22 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from erlen.schema.model import constraints_of
+
 __all__ = ["choices", "in_words", "sentence", "split_path"]
 
 
-def sentence(message: str) -> str:
-    """Return a message of `msgspec.ValidationError`, without its path, as a sentence; one of the user's own is kept as it is."""
+def sentence(message: str, annotation: object = None) -> str:
+    """Return a message of `msgspec.ValidationError`, without its path, as a sentence; one of the user's own is kept as it is.
+
+    Args:
+        message: what msgspec says.
+        annotation: the type that was refused. A pattern that is not met is told in the words that stand beside it in its `Meta`:
+            `Meta(pattern="^[0-9]{5}$", extra={"message": "Must be a postcode."})`.
+    """
+    own = [meta.extra["message"] for meta in constraints_of(annotation) if meta.pattern and meta.extra and "message" in meta.extra]
+    if own and message.startswith("Expected `str` matching regex"):
+        return str(own[0])
     if message in _KNOWN:
         return _KNOWN[message]
     for pattern, speak in _PATTERNS:

@@ -17,7 +17,7 @@ import msgspec
 
 from erlen.errors import ConfigurationError, Fault, Mistake
 from erlen.schema.decode import strict_decoder
-from erlen.schema.faults import convert_custom, is_odd, refusal
+from erlen.schema.faults import convert_custom, is_odd
 from erlen.schema.hints import type_name
 from erlen.schema.model import NOTHINGS, SCALARS, choices_of, constraints_of, kind_of, members_of, unwrap
 from erlen.schema.sentence import choices, in_words, sentence
@@ -152,7 +152,7 @@ def _checked(decode: TextDecoder, annotation: object) -> TextDecoder:
         try:
             return decode_json(encode(value))
         except msgspec.ValidationError as error:
-            raise ValueError(refusal(str(error), annotation)) from None
+            raise ValueError(sentence(str(error), annotation)) from None
 
     return decode_checked
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from sqlalchemy import ForeignKey, Row, String, UniqueConstraint, func, select, union_all
+from sqlalchemy import ForeignKey, Row, String, UniqueConstraint, func, select, text, union_all
 from sqlalchemy.exc import MultipleResultsFound, NoResultFound
 from sqlalchemy.orm import Mapped, aliased, joinedload, mapped_column, relationship, selectinload, with_loader_criteria
 
@@ -113,6 +113,19 @@ def test_all_takes_unions_and_aliases(db: Session) -> None:
 def test_criteria_to_what_takes_none_are_refused(db: Session) -> None:
     with pytest.raises(TypeError, match="takes no criteria"):
         db.all(union_all(select(Author.name), select(Book.title)), Author.age == 1)
+
+
+def test_text_gives_rows_and_objects(db: Session) -> None:
+    written = text("SELECT id, title FROM articles ORDER BY id")
+    whole = select(Article).from_statement(text("SELECT * FROM articles ORDER BY id"))
+    first, *_ = rows = db.all(written)
+    assert [row.id for row in rows] == db.all(select(Article.id).order_by(Article.id))
+    assert [article.id for article in db.all(whole)] == [row.id for row in rows]
+    assert db.first(written) == first
+    assert [row.id for row in db.stream_all(written)] == [row.id for row in rows]
+    assert db.one(text("SELECT count(*) FROM articles")) == len(rows)
+    with pytest.raises(TypeError, match="a TextClause cannot be counted: select from it"):
+        db.count(written)
 
 
 def test_joined_collections_do_not_repeat_objects(db: Session) -> None:

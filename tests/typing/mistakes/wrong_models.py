@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from erlen.db import Mapped, Model, Session, mapped_column, relationship, select
 from erlen.db.columns import Choices
-from erlen.db.derived import Create, Update
+from erlen.db.derived import Create, Read, Update
 from erlen.db.factory import factory
 
 
@@ -38,6 +38,8 @@ def fields(db: Session, article: Article) -> None:
 def derived(data: Create[Article], update: Update[Article], author: Author) -> None:
     author = data.build()  # E: assignment, reportAssignmentType
     update.apply(author)  # E: arg-type, reportArgumentType
+    Read.of("Ada")  # E: type-var, reportCallIssue, reportArgumentType
+    Read[Article].of(author)  # E: arg-type, reportArgumentType
     print(Create[int])  # E: type-var, reportInvalidTypeArguments
     factory(int)  # E: type-var, reportArgumentType
     print(factory(Author).build().title)  # E: attr-defined, reportAttributeAccessIssue

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from sqlalchemy import text
+
 from erlen.db import AsyncSession, Mapped, Model, Session, select
 
 
@@ -12,6 +14,8 @@ class Article(Model):
 def sync(db: Session, article: Article) -> None:
     db.all("articles")  # E: call-overload, reportCallIssue, reportArgumentType
     db.all(Article, "title = 'Hello'")  # E: call-overload, reportCallIssue, reportArgumentType
+    db.all(text("SELECT 1"), Article.id == 1)  # E: call-overload, reportCallIssue, reportArgumentType
+    db.page(text("SELECT 1"))  # E: call-overload, reportCallIssue, reportArgumentType
     db.get_or_404(Article)  # E: call-overload, reportCallIssue, reportArgumentType
     print(db.first(Article).title)  # E: union-attr, reportOptionalMemberAccess
     db.page(Article, total="sometimes")  # E: call-overload, reportCallIssue, reportArgumentType

@@ -60,6 +60,10 @@ async def after(db: AsyncSession, cursor: str | None = None) -> dict[str, Any]:
 def show(article: Article) -> Read[Article]:
     answer = Read[Article].of(article)
     assert_type(answer, Read[Article])
+    assert_type(Read.of(article), Read[Article])
+    assert_type([Read.of(author) for author in (article.author,)], list[Read[Author]])
+    assert_type(ArticleRow.of(article), ArticleRow)
+    assert_type(answer.title, Any)  # no type checker can derive the fields of one class from those of another
     return answer
 
 

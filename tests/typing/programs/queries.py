@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from typing import TypeVar, assert_type
+from typing import Any, TypeVar, assert_type
 
-from sqlalchemy import Row, Select, union_all
+from sqlalchemy import Row, Select, text, union_all
 from sqlalchemy.orm import aliased, joinedload
 
 from erlen.db import Database, ForeignKey, Mapped, Model, Session, delete, func, insert, mapped_column, relationship, select, update
@@ -96,6 +96,21 @@ def of_several_columns(db: Session) -> None:
     for who, number_of in db.all(pairs):
         assert_type(who, Author)
         assert_type(number_of, int)
+
+
+def of_text(db: Session) -> None:
+    written = text("SELECT * FROM articles")
+    assert_type(db.all(written), list[Any])
+    assert_type(db.all(select(Article).from_statement(written)), list[Any])
+    assert_type(db.all(written.columns(Article.id, Article.title)), list[Any])
+    assert_type(db.first(written), Any)
+    assert_type(db.one(written), Any)
+    assert_type(db.one_or_none(written), Any)
+    assert_type(db.get_or_404(select(Article).from_statement(written)), Any)
+    articles: list[Article] = db.all(select(Article).from_statement(written))
+    print(articles)
+    for row in db.stream_all(written, size=10):
+        assert_type(row, Any)
 
 
 def of_pages(db: Session) -> None:

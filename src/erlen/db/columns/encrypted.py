@@ -88,6 +88,6 @@ def _secret_keys(dialect: Dialect) -> tuple[str, ...]:
     keys: tuple[str, ...] = getattr(dialect, "erlen_secret_keys", ())
     if not any(keys):
         raise ConfigurationError(
-            Mistake("an encrypted column needs a secret key", fix="set SECRET_KEY; without an application `use_secret_keys(engine, keys)`")
+            Mistake("an encrypted column needs a secret key", fix="set SECRET_KEY; in a script call `app.freeze()` first, which reads it")
         )
     return tuple(filter(None, keys))

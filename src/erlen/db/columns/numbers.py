@@ -7,8 +7,10 @@ from decimal import Context, Decimal
 from typing import Annotated, Any, TypeAlias
 
 from msgspec import Struct
-from sqlalchemy import Dialect, Numeric, TypeDecorator
+from sqlalchemy import Dialect, Numeric
 from sqlalchemy.types import TypeEngine
+
+from erlen.db.columns.direct import DirectType
 
 __all__ = ["Digits", "ExactNumber", "Money"]
 
@@ -60,7 +62,7 @@ Money: TypeAlias = Annotated[Decimal, Digits(19, 4)]
 """An amount: 15 digits before the point and 4 after it."""
 
 
-class ExactNumber(TypeDecorator[Decimal]):
+class ExactNumber(DirectType[Decimal]):
     """A decimal number that stays what it is: what `Mapped[Decimal]` becomes; `Digits` says its size.
 
     SQLite has no such type: it keeps a number of up to 15 digits exactly, and one that it would not keep exactly is refused.

@@ -5,10 +5,11 @@ from __future__ import annotations
 import ipaddress
 from typing import Any
 
-from sqlalchemy import Column, Dialect, LargeBinary, PrimaryKeyConstraint, String, Text, TypeDecorator, UniqueConstraint
+from sqlalchemy import Column, Dialect, LargeBinary, PrimaryKeyConstraint, String, Text, UniqueConstraint
 from sqlalchemy.dialects import mysql
 from sqlalchemy.ext.compiler import compiles
 
+from erlen.db.columns.direct import DirectType
 from erlen.errors import ConfigurationError, Mistake
 
 __all__ = ["Address", "LongBytes", "LongText"]
@@ -26,7 +27,7 @@ class LongBytes(LargeBinary):
     """Bytes without a limit: what `Mapped[bytes]` becomes. On MySQL and MariaDB it is LONGBLOB, because their BLOB ends at 64 kilobytes."""
 
 
-class Address(TypeDecorator[Any]):
+class Address(DirectType[Any]):
     """An IP address, network or interface of the standard library, as text on every database."""
 
     impl = String

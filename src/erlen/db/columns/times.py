@@ -9,12 +9,14 @@ from sqlalchemy import BigInteger, DateTime, Dialect, Interval, Time, TypeDecora
 from sqlalchemy.dialects import mysql
 from sqlalchemy.types import TypeEngine
 
+from erlen.db.columns.direct import DirectType
+
 __all__ = ["Duration", "Moment", "TimeOfDay"]
 
 Microsecond = datetime.timedelta(microseconds=1)
 
 
-class Moment(TypeDecorator[datetime.datetime]):
+class Moment(DirectType[datetime.datetime]):
     """A moment in time, to the microsecond: what `Mapped[datetime]` becomes.
 
     It takes only datetimes with a time zone, and gives them in UTC on every database: PostgreSQL keeps `timestamptz`; SQLite, MySQL and
@@ -43,8 +45,11 @@ class Moment(TypeDecorator[datetime.datetime]):
     def process_bind_param(self, value: datetime.datetime | None, dialect: Dialect) -> datetime.datetime | None:
         if value is None:
             return None
-        self.check_value(value)
-        moment = value.astimezone(datetime.UTC)
+        if value.tzinfo is datetime.UTC:
+            moment = value
+        else:
+            self.check_value(value)
+            moment = value.astimezone(datetime.UTC)
         return moment if dialect.name == "postgresql" else moment.replace(tzinfo=None)
 
     def process_result_value(self, value: datetime.datetime | None, dialect: Dialect) -> datetime.datetime | None:
@@ -52,8 +57,19 @@ class Moment(TypeDecorator[datetime.datetime]):
             return None
         return value.replace(tzinfo=datetime.UTC) if value.tzinfo is None else value.astimezone(datetime.UTC)
 
+    def result_processor(self, dialect: Dialect, coltype: object) -> Any:
+        read = self.impl_instance.result_processor(dialect, coltype)
+        if read is None:
+            return super().result_processor(dialect, coltype)
 
-class Duration(TypeDecorator[datetime.timedelta]):
+        def process(value: Any) -> datetime.datetime | None:  # SQLite's text, in one call
+            moment = read(value)
+            return None if moment is None else moment.replace(tzinfo=datetime.UTC)
+
+        return process
+
+
+class Duration(DirectType[datetime.timedelta]):
     """A length of time, to the microsecond: what `Mapped[timedelta]` becomes.
 
     PostgreSQL has a type for it; elsewhere it is kept as a whole number of microseconds, which compares and adds up as well.

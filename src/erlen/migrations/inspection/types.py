@@ -1,0 +1,212 @@
+"""What annotation and column type a column of a database becomes: no type where the annotation says the same."""
+
+from __future__ import annotations
+
+import datetime
+import re
+import uuid
+from collections.abc import Mapping
+from copy import copy
+from decimal import Decimal
+from typing import Any
+
+from msgspec import Struct
+from sqlalchemy import JSON, Boolean, Date, Double, Enum, Float, Integer, Interval, Numeric, String, Uuid
+from sqlalchemy.dialects import mysql, postgresql
+from sqlalchemy.types import DOUBLE, NullType, TypeEngine
+
+from erlen.db.columns import Duration, JsonValue, LongBytes, LongText, Moment, TimeOfDay
+from erlen.migrations.inspection.layout import Call, Expression, Imports, quoted
+from erlen.migrations.inspection.naming import class_name, free_name, snake_name
+from erlen.migrations.inspection.reading import Found, Table
+
+__all__ = ["Typed", "TypeWriter"]
+
+
+class Typed(Struct, frozen=True):
+    """What a column's type becomes in Python."""
+
+    annotation: str
+    """Without `| None`."""
+    type: Expression | None = None
+    """None where the annotation says it."""
+
+
+class TypeWriter:
+    """Writes types, and keeps the definitions that they need.
+
+    Attributes:
+        literals: the sets of values, by name.
+        unknown: the classes of types that SQLAlchemy does not know, by what the database calls them.
+    """
+
+    def __init__(self, found: Found, imports: Imports, taken: set[str]) -> None:
+        self._dialect = found.dialect
+        self._collation = found.collation
+        self._imports = imports
+        self._taken = taken
+        self.literals: dict[str, tuple[str | int, ...]] = {}
+        self.unknown: dict[str, str] = {}
+
+    def column(self, table: Table, column: Mapping[str, Any]) -> Typed:
+        """Return what a column's type becomes."""
+        if isinstance(column["type"], NullType):
+            return Typed(self._imports.use("Any", "typing"), self._unknown(column.get("unknown", "")))
+        return self._typed(self._plain(column["type"]), f"{table.name}_{column['name']}")
+
+    def choice(self, table: Table, name: str, values: tuple[str | int, ...]) -> Typed:
+        """Return the type of a column that a CHECK holds to some values, as Erlen's own `Literal` columns are."""
+        return Typed(self._literal(f"{table.name}_{name}", values))
+
+    def explicit(self, type_: TypeEngine[Any]) -> Expression:
+        """Return a column type in full."""
+        if isinstance(type_, NullType):
+            return self._unknown("")
+        typed = self._typed(self._plain(type_), "")
+        return typed.type if typed.type is not None else self._written(self._plain(type_))
+
+    def _typed(self, type_: TypeEngine[Any], name: str) -> Typed:
+        if isinstance(type_, Enum | mysql.ENUM):
+            return self._enum(type_, name)
+        if isinstance(type_, postgresql.DOMAIN):
+            return self._domain(type_, name)
+        if isinstance(type_, postgresql.ARRAY):
+            item = self._typed(self._plain(type_.item_type), name)
+            inner = item.type if item.type is not None else self._written(self._plain(type_.item_type))
+            parts = [inner, f"dimensions={type_.dimensions}"] if (type_.dimensions or 1) > 1 else [inner]
+            return Typed(f"list[{item.annotation}]", Call(f"{self._imports.use('postgresql', _DIALECTS)}.ARRAY", parts))
+        if isinstance(type_, Numeric) and not isinstance(type_, Float):
+            return self._number(type_)
+        for kinds, default, module, annotation in _DEFAULTS:
+            if isinstance(type_, kinds) and self._same(type_, default):
+                return Typed(self._imports.use(annotation, module) if module else annotation)
+        return Typed(self._annotation(type_), self._written(type_))
+
+    def _plain(self, type_: TypeEngine[Any]) -> TypeEngine[Any]:
+        """Return a type without what MySQL shows and nobody said: how wide numbers are shown, the ordinary collation."""
+        if self._dialect.name not in ("mysql", "mariadb"):
+            return type_
+        if isinstance(type_, mysql.TINYINT) and type_.display_width == 1:
+            return Boolean()
+        type_ = copy(type_)
+        if isinstance(type_, Integer) and not getattr(type_, "zerofill", False):
+            type_.display_width = None  # type: ignore[attr-defined]
+        if isinstance(type_, String) and type_.collation == self._collation:
+            type_.collation = None
+            if hasattr(type_, "charset"):
+                type_.charset = None
+        return type_
+
+    def _number(self, type_: Numeric[Any]) -> Typed:
+        total, places = type_.precision, type_.scale
+        same = total is not None and places is not None and self._compiled(type_).replace("DECIMAL", "NUMERIC")
+        if same and 0 <= places <= total <= 60 and same == self._compiled(Numeric(total, places)):  # type: ignore[operator]
+            number = self._imports.use("Decimal", "decimal")
+            digits = self._imports.use("Digits", "erlen.db")
+            return Typed(f"{self._imports.use('Annotated', 'typing')}[{number}, {digits}({total}, {places})]")
+        if self._dialect.name == "sqlite":  # it has no exact numbers; `Digits` would say which of them are
+            type_ = copy(type_)
+            type_.asdecimal = False
+        return Typed(self._annotation(type_), self._written(type_))
+
+    def _enum(self, type_: Enum | mysql.ENUM, name: str) -> Typed:
+        values = tuple(map(str, type_.enums))
+        literal = self._literal(type_.name or name, values)
+        parts: list[Expression] = [f"*{self._imports.use('get_args', 'typing')}({literal})"]
+        if type_.name:
+            parts.append(f"name={quoted(type_.name)}")
+        if schema := getattr(type_, "schema", None):
+            parts.append(f"schema={quoted(schema)}")
+        return Typed(literal, Call(self._imports.use("Enum"), parts))
+
+    def _literal(self, name: str, values: tuple[str | int, ...]) -> str:
+        wanted = class_name(name)
+        for known, same in self.literals.items():
+            if same == values and re.fullmatch(rf"{wanted}(_\d+)?", known):
+                return known
+        made = free_name([wanted], self._taken)
+        self._taken.add(made)
+        self.literals[made] = values
+        self._imports.use("Literal", "typing")
+        return made
+
+    def _domain(self, type_: postgresql.DOMAIN, name: str) -> Typed:
+        inner = self._plain(type_.data_type)
+        typed = self._typed(inner, name)
+        parts: list[Expression] = [quoted(str(type_.name)), typed.type if typed.type is not None else self._written(inner)]
+        for option in ("schema", "collation", "constraint_name", "check", "default"):
+            value = getattr(type_, option, None)
+            if value is not None and value != "":
+                parts.append(f"{option}={quoted(str(value))}")
+        if type_.not_null:
+            parts.append("not_null=True")
+        return Typed(typed.annotation, Call(f"{self._imports.use('postgresql', _DIALECTS)}.DOMAIN", parts))
+
+    def _unknown(self, said: str) -> str:
+        """Return the name of the class for a type that SQLAlchemy does not know."""
+        if said not in self.unknown:
+            name = "".join(word.capitalize() for word in snake_name(said.partition("(")[0] or "unknown").split("_"))
+            self.unknown[said] = free_name([name, f"{name}Type"], self._taken)
+            self._taken.add(self.unknown[said])
+            self._imports.use("Any", "typing")
+            self._imports.use("UserDefinedType", "sqlalchemy.types")
+        return self.unknown[said]
+
+    def _annotation(self, type_: TypeEngine[Any]) -> str:
+        if isinstance(type_, JSON):
+            return self._imports.use("Any", "typing")
+        try:
+            found = type_.python_type
+        except NotImplementedError:
+            return self._imports.use("Any", "typing")
+        if isinstance(type_, postgresql.HSTORE):
+            return "dict[str, str | None]"
+        if isinstance(type_, mysql.SET):
+            return "set[str]"
+        if found.__module__ == "builtins":
+            return found.__name__ if found in (bool, int, float, str, bytes) else self._imports.use("Any", "typing")
+        return self._imports.use(found.__name__, found.__module__) if found in _CLASSES else self._imports.use("Any", "typing")
+
+    def _written(self, type_: TypeEngine[Any]) -> Expression:
+        """Return the source of a type: SQLAlchemy's for every database, where that makes the same column."""
+        try:
+            generic = type_.as_generic()
+        except NotImplementedError:
+            generic = type_
+        if type(generic) is not type(type_) and self._same(type_, generic):
+            type_ = generic
+        cls = type(type_)
+        if cls.__module__.startswith(f"{_DIALECTS}."):
+            head = f"{self._imports.use(cls.__module__.split('.')[2], _DIALECTS)}.{cls.__name__}"
+        else:
+            head = self._imports.use(cls.__name__)
+        if isinstance(type_, JSON | postgresql.HSTORE):
+            return head
+        _, _, said = repr(type_).partition("(")
+        arguments = re.sub(r"'([^'\"\\]*)'", r'"\1"', said[:-1].removeprefix("length="))
+        return Call(head, arguments.split(", ")) if arguments else head
+
+    def _same(self, type_: TypeEngine[Any], other: TypeEngine[Any]) -> bool:
+        return self._compiled(type_) == self._compiled(other)
+
+    def _compiled(self, type_: TypeEngine[Any]) -> str:
+        return type_.compile(dialect=self._dialect)
+
+
+_DIALECTS = "sqlalchemy.dialects"
+_CLASSES = (Decimal, datetime.date, datetime.datetime, datetime.time, datetime.timedelta, uuid.UUID)
+# Kinds of types, what their annotation becomes by itself, and the module and name of the annotation.
+_DEFAULTS: tuple[tuple[Any, TypeEngine[Any], str, str], ...] = (
+    (Boolean, Boolean(), "", "bool"),
+    (Integer, Integer(), "", "int"),
+    ((Float, DOUBLE), Double(), "", "float"),
+    (String, LongText(), "", "str"),
+    (TypeEngine, LongBytes(), "", "bytes"),
+    (Date, Date(), "datetime", "date"),
+    (Uuid, Uuid(), "uuid", "UUID"),
+    ((Interval, postgresql.INTERVAL), Duration(), "datetime", "timedelta"),
+    (JSON, JsonValue(Any), "typing", "Any"),
+    (TypeEngine, Moment(), "datetime", "datetime"),
+    (TypeEngine, TimeOfDay(), "datetime", "time"),
+)
+
