@@ -1,12 +1,13 @@
 """Why a row of the data benchmark is what it is: `python benchmarks/data_calls.py` counts the Python calls of each operation.
 
-Beside SQLAlchemy itself, in this process, on SQLite and, where it is there, PostgreSQL. Counts are exact and the same on every machine, so
+Beside SQLAlchemy itself, in this process, on SQLite and PostgreSQL. Counts are the same on every machine (but for psycopg's waiting), so
 that a change shows at once; `--files` and `--functions` tell where the calls are that Erlen adds.
 """
 
 from __future__ import annotations
 
 import argparse
+import gc
 import importlib
 import os
 import sys
@@ -90,11 +91,14 @@ def _calls_of(method: Callable[..., Any], arguments: tuple[Any, ...]) -> Calls:
             code = frame.f_code
             calls[f"{_short(code.co_filename)} {code.co_qualname}"] += 1
 
+    gc.collect()
+    gc.disable()  # what it calls belongs to whoever left the garbage
     sys.setprofile(see)
     try:
         method(*arguments)
     finally:
         sys.setprofile(None)
+        gc.enable()
     return calls
 
 

@@ -168,12 +168,14 @@ def test_a_transaction_that_cannot_be_as_if_alone_is_asked_to_try_again(url_of: 
     database.create_all()
     with database.session() as db:
         db.add(Account(id=1, balance=0))
-    with pytest.raises(Locked), database.session() as db:
+    with database.session() as db:
         db.use_isolation("REPEATABLE READ")
         db.one(Account)
         with database.session() as other:
             other.one(Account).balance = 1
-        db.execute(update(Account).values(balance=2))
+        with pytest.raises(Locked):
+            db.execute(update(Account).values(balance=2))
+        db.rollback()
     assert balances(database) == [1]
     database.dispose()
 

@@ -18,7 +18,7 @@ from erlen import App
 from erlen.db import AsyncSession, Database, Session
 
 SERVED = """
-import pathlib, time
+import os, pathlib, time
 from erlen import App
 from erlen.db import AsyncSession, Database, Mapped, Model, Session
 
@@ -32,7 +32,7 @@ app.use(Database({url!r}, create=True))
 def half(db: Session) -> None:
     db.add(Note(text="first"))
     db.flush()
-    pathlib.Path({mark!r}).touch()
+    pathlib.Path({mark!r}).write_text(str(os.getpid()))
     time.sleep(600)
 
 @app.post("/async-half")
@@ -41,7 +41,7 @@ async def async_half(db: AsyncSession) -> None:
 
     db.add(Note(text="first"))
     await db.flush()
-    pathlib.Path({mark!r}).touch()
+    pathlib.Path({mark!r}).write_text(str(os.getpid()))
     await asyncio.sleep(600)
 
 @app.get("/")
@@ -78,6 +78,53 @@ def test_a_killed_worker_leaves_no_half_transaction(database_url: str, tmp_path:
         assert db.scalar(text("SELECT count(*) FROM notes")) == 0
         db.execute(text("INSERT INTO notes (text) VALUES ('the lock is free')"))
     database.dispose()
+
+
+@pytest.mark.parametrize("path", ["/half", "/async-half"])
+def test_one_worker_of_erlen_run_that_is_killed_is_replaced_and_leaves_nothing(
+    url_of: Callable[[str], str], tmp_path: Path, free_port: Callable[[], int], path: str
+) -> None:
+    """Only the process that holds the transaction is killed: its server goes on, and PostgreSQL ends its connection."""
+    import http.client
+
+    url, mark, port = url_of("postgresql"), tmp_path / "written", free_port()
+    (tmp_path / "app.py").write_text(SERVED.format(url=url, mark=str(mark)))
+    environment = {**os.environ, "SECRET_KEY": "a key for tests that is long enough to sign with"}
+    with (tmp_path / "log").open("wb") as log:
+        server = subprocess.Popen(
+            [str(Path(sys.executable).with_name("erlen")), "run", "--port", str(port), "--kill-timeout", "5"],
+            cwd=tmp_path,
+            env=environment,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+    database = Database(url, lock_timeout=30)
+    try:
+        until(lambda: answers(port), lambda: (tmp_path / "log").read_text())
+        connection = http.client.HTTPConnection("127.0.0.1", port)
+        connection.request("POST", path)
+        until(lambda: mark.exists() and bool(mark.read_text()), lambda: (tmp_path / "log").read_text())
+        with database.session(reading=True) as db:
+            others = text("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()")
+            waiting = text("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND state = 'idle in transaction'")
+            assert db.scalar(waiting) == 1
+            worker = int(mark.read_text())
+            assert worker != server.pid
+            before = db.scalar(others) or 0
+            os.kill(worker, signal.SIGKILL)
+            until(lambda: db.scalar(waiting) == 0, lambda: "the transaction lives on")
+            until(lambda: (db.scalar(others) or 0) < before, lambda: "the connection lives on")
+            assert db.scalar(text("SELECT count(*) FROM notes")) == 0
+        with database.session() as db:
+            db.execute(text("INSERT INTO notes (text) VALUES ('the lock is free')"))
+        connection.close()
+        until(lambda: answers(port), lambda: (tmp_path / "log").read_text())
+        assert server.poll() is None
+    finally:
+        database.dispose()
+        os.killpg(server.pid, signal.SIGKILL)
+        server.wait()
 
 
 def answers(port: int) -> bool:

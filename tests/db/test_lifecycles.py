@@ -17,6 +17,7 @@ from sqlalchemy.exc import DBAPIError
 
 from erlen import App, ConfigurationError, Conflict, HTTPError, Request, Unauthorized
 from erlen.db import AsyncSession, Database, Mapped, Model, Session
+from erlen.errors import ErlenError
 
 Colour = str
 MakeClient = Callable[..., Any]
@@ -451,7 +452,6 @@ def test_blocks_commit_or_roll_back(database: Database) -> None:
 
 
 def test_isolation_is_chosen_before_the_first_statement(database: Database) -> None:
-    from erlen.errors import ErlenError
 
     database.create_all()
     with database.session() as db:
@@ -546,3 +546,27 @@ def test_what_a_handler_adds_and_returns_has_its_key(client_for: MakeClient, dat
 
     answer = client_for(app).post("/")
     assert (answer.status, answer.json()) == (201, {"id": 1, "text": "new"})
+
+
+@pytest.mark.parametrize("way", ["for_update", "lock", "statement"])
+def test_sqlite_gives_up_no_lock_for_another_session(tmp_path: Any, way: str) -> None:
+    """What was locked stays as it was read: another transaction could come between."""
+    database = Database(f"sqlite:///{tmp_path / 'test.db'}", base=Base)
+    database.create_all()
+    with database.session() as db:
+        db.add(Counter(value=1))
+    with database.session() as db:
+        if way == "for_update":
+            db.for_update(Counter)
+        elif way == "lock":
+            db.lock(db.one(Counter))
+        else:
+            db.scalars(select(Counter).with_for_update()).all()
+        with pytest.raises(ErlenError, match="comes after this session has locked rows"), db.independent():
+            pass
+        db.commit()
+        with db.independent() as other:
+            other.one(Counter).value += 1
+    with database.session() as db:
+        assert db.one(Counter).value == 2
+    database.dispose()

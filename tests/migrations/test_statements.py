@@ -145,7 +145,7 @@ def test_a_note_where_a_migration_fails(backend: str, target: Callable[[str], Ta
     write_step("add book", CREATE)
     step = write_step("wrong", "op.execute('DELETE FROM book')\nraise ValueError('no')")
     found = statements_of(target(backend), [step])
-    assert [each.note for each in found] == ["", f"not checked after line {found[0].line}: ValueError: no"]
+    assert [each.note for each in found] == ["", f"fails after line {found[0].line}: ValueError: no"]
 
 
 def test_outside_of_the_transaction(target: Callable[[str], Target], write_step: Step) -> None:

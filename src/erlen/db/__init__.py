@@ -40,6 +40,7 @@ from erlen.db.selection import MultipleFound, NoneFound
 from erlen.db.session import AsyncSession, Session
 from erlen.db.tagged import Tagged, load_tagged, tagged
 from erlen.db.validation import ValidationError, validate, validator
+from erlen.db.violations import InvalidValue
 
 __all__ = [
     "UUID7",
@@ -58,6 +59,7 @@ __all__ = [
     "ForeignKey",
     "Health",
     "IntegerChoices",
+    "InvalidValue",
     "Keyset",
     "Line",
     "Locked",

@@ -15,6 +15,7 @@ from sqlalchemy import URL, Connection, Engine, MetaData, event, inspect, text
 
 from erlen.db.columns import use_secret_keys
 from erlen.db.engines import EngineColour, EngineOptions, Engines, is_memory, make_engines, resolve_url
+from erlen.db.info import fields_of
 from erlen.db.locks import end_of_deadlock
 from erlen.db.model import Base, metadata_for
 from erlen.db.query_log import watch
@@ -185,11 +186,21 @@ class Database:
                 engines[key] = made = make_engines(url, colour, self._options)
                 use_secret_keys(made.engine, self._column_keys)
                 event.listen(made.engine, "handle_error", hide_values)
-                watch(made.engine, name, slow_query=self.slow_query)
+                watch(made.engine, name, slow_query=self.slow_query, private=self._private_columns)
                 refuse_changes(made.reader)
                 if url.get_backend_name() in ("mysql", "mariadb"):
                     event.listen(made.engine, "handle_error", end_of_deadlock)
             return engines[key]
+
+    def _private_columns(self) -> Iterator[str]:
+        for mapper in self.base.registry.mappers:
+            for field in fields_of(mapper.class_):
+                if field.private:
+                    yield from (column.key for column in mapper.attrs[field.name].columns)
+
+    def secrets(self) -> list[str]:
+        """Return what no page or log may show: the passwords of the databases."""
+        return [str(url.password) for url in self._urls.values() if url.password]
 
     @property
     def engine(self) -> Engine:

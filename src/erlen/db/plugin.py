@@ -14,7 +14,7 @@ from erlen.app.flatten import included
 from erlen.app.secret import signing_keys
 from erlen.binding.parameter import SAFE
 from erlen.db.engines import is_memory
-from erlen.db.query_log import LogQueries, queries_panel
+from erlen.db.query_log import LogQueries, queries_panel, secrets_of
 from erlen.db.route_model import resolve_model
 from erlen.db.session import AsyncSession, Session
 from erlen.errors import Mistake
@@ -92,6 +92,7 @@ def set_up(database: Database, setup: Setup) -> None:
     if settings.debug:
         setup.add_middleware(LogQueries())
         setup.extensions.setdefault("debug.panels", []).append(queries_panel)
+        setup.extensions.setdefault("debug.secrets", []).append(lambda request: [*database.secrets(), *secrets_of(request)])
     create = database.create
     if create or (create is None and settings.debug):
         setup.on_startup(lambda: _create_tables(database, always=bool(create)))

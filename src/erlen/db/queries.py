@@ -1,7 +1,8 @@
 """What both sessions can ask and do beyond SQLAlchemy's own methods.
 
 A query takes a model with criteria, or a statement: `db.all(Article, Article.published.is_not(None))`, `db.all(select(Article.title))`.
-Type checkers know the rows of either, but not of `text()` and `from_statement()`, which take no criteria. What a model's class keyword `ordering` says holds where the model is given, never for a statement.
+Type checkers know the rows of either, but not of `text()` and `from_statement()`, which take no criteria. What a model's class keyword
+`ordering` says holds where the model is given, never for a statement.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
-from sqlalchemy import ColumnExpressionArgument, Executable, Row, orm, select
+from sqlalchemy import ColumnExpressionArgument, Executable, Row, inspect, orm, select
 from sqlalchemy.exc import IntegrityError, MultipleResultsFound, NoResultFound
 from sqlalchemy.orm import QueryableAttribute
 from sqlalchemy.sql.selectable import TypedReturnsRows
@@ -335,7 +336,11 @@ class Queries(orm.Session):
 
         Raises:
             MultipleFound: if several have these values.
+            TypeError: for names that are no fields.
         """
+        for name in values:
+            if name not in inspect(model).all_orm_descriptors and not isinstance(getattr(model, name, None), property):
+                raise TypeError(f"{model.__name__} has no field {name!r}")
         self.start_writing()
         found = self._find(model, key, for_update=True)
         if found is None:

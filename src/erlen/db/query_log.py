@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from time import perf_counter
@@ -20,13 +20,24 @@ from erlen.app.site import Site
 from erlen.db.caller import calling_line
 from erlen.db.engines import Send, wrap_execution
 from erlen.db.reading import NeedsTransaction
+from erlen.db.violations import without_values
 from erlen.errors import ErlenError
 from erlen.http.request import Request, active_request
 
 if TYPE_CHECKING:
     from erlen.http.response import Response
 
-__all__ = ["LogQueries", "Query", "QueryLog", "assert_max_queries", "assert_queries", "queries_panel", "record_queries", "watch"]
+__all__ = [
+    "LogQueries",
+    "Query",
+    "QueryLog",
+    "assert_max_queries",
+    "assert_queries",
+    "queries_panel",
+    "record_queries",
+    "secrets_of",
+    "watch",
+]
 
 REPEATS = 5
 """How often one statement may run in a request before development warns of it."""
@@ -54,6 +65,10 @@ class Query(Struct, frozen=True, eq=False):
     in_transaction: bool
     error: str = ""
     """What the database refused it with."""
+    private: Callable[[], Iterable[str]] = tuple
+    """Gives the names of columns whose values are not shown, besides those whose names say that they are secret."""
+    given: Sequence[Mapping[str, Any]] = ()
+    """The parameters by their names, before they were encrypted or otherwise made into what the driver takes."""
 
     @property
     def text(self) -> str:
@@ -63,11 +78,21 @@ class Query(Struct, frozen=True, eq=False):
 
     @property
     def shown_parameters(self) -> str:
-        """The parameters for people, without the values whose names say that they are secret."""
+        """The parameters for people, without the values of private columns and of those whose names say that they are secret."""
         many = isinstance(self.parameters, list)
         first: Any = self.parameters[0] if many and self.parameters else self.parameters
-        shown = _shown(first, self.names)
+        shown = _shown(first, self.names, self._is_private)
         return f"{shown} and {len(self.parameters) - 1} more" if many and len(self.parameters) > 1 else shown
+
+    @property
+    def secrets(self) -> list[str]:
+        """The texts among the parameters that are not shown."""
+        values = [value for row in self.given for name, value in row.items() if self._is_private(name)]
+        return [each for value in values for each in (value if isinstance(value, list) else [value]) if isinstance(each, str)]
+
+    def _is_private(self, name: str) -> bool:
+        # SQLAlchemy numbers the parameters of a column: `pin_1`, of a list `pin_1_2`.
+        return is_secret(name) or any(name == each or name.startswith(f"{each}_") for each in self.private())
 
     def __str__(self) -> str:
         return f"{self.text}  ({self.where or 'no line of yours'})"
@@ -201,15 +226,21 @@ def queries_panel(request: Request, error: BaseException) -> tuple[str, Sequence
     return f"SQL: {_counted(len(log))}, {log.seconds * 1000:.1f} ms", rows
 
 
-def watch(engine: Engine, name: str, *, slow_query: float | None = None) -> None:
+def secrets_of(request: Request) -> list[str]:
+    """Return the texts that a request sent to private columns: its error page masks them wherever they are, as in a driver's variables."""
+    log: QueryLog | None = getattr(request.state, "query_log", None)
+    return [secret for query in log or () for secret in query.secrets]
+
+
+def watch(engine: Engine, name: str, *, slow_query: float | None = None, private: Callable[[], Iterable[str]] = tuple) -> None:
     """Log what is sent through an engine, where there is a log, and what is slow.
 
     Args:
         engine: SQLAlchemy's; of an `AsyncEngine` its `sync_engine`.
         name: of the database.
         slow_query: log a line for statements that take more seconds than this.
+        private: gives the names of columns whose values are never shown.
     """
-
     limit = math.inf if slow_query is None else slow_query
 
     def execute(send: Send, cursor: Any, statement: str, *rest: Any) -> None:
@@ -244,7 +275,9 @@ def watch(engine: Engine, name: str, *, slow_query: float | None = None) -> None
             where=calling_line(),
             database=name,
             in_transaction=options.get("erlen_begin") != "" and options.get("isolation_level") != "AUTOCOMMIT",
-            error="" if error is None else f"{type(error).__name__}: {error}",
+            error="" if error is None else without_values(f"{type(error).__name__}: {error}"),
+            private=private,
+            given=getattr(context, "compiled_parameters", None) or (),
         )
         if log is not None:
             log.add(query)
@@ -271,16 +304,16 @@ def _shape(statement: str) -> str:
     return _LISTS("(…)", _LIST("(…)", statement))
 
 
-def _shown(values: Any, names: Sequence[str] | None) -> str:
+def _shown(values: Any, names: Sequence[str] | None, is_private: Callable[[str], bool]) -> str:
     if isinstance(values, Mapping):
-        shown = [f"{name}={MASK if is_secret(str(name)) else _brief(value)}" for name, value in values.items()]
+        shown = [f"{name}={MASK if is_private(str(name)) else _brief(value)}" for name, value in values.items()]
     elif not isinstance(values, Sequence) or isinstance(values, str):
         return ""
     elif names is not None and len(names) == len(values):
-        shown = [MASK if is_secret(name) else _brief(value) for name, value in zip(names, values, strict=True)]
+        shown = [MASK if is_private(name) else _brief(value) for name, value in zip(names, values, strict=True)]
     else:
         # A list in the statement has more values than names: which is which cannot be said.
-        hidden = any(map(is_secret, names or ()))
+        hidden = any(map(is_private, names or ()))
         shown = [MASK if hidden else _brief(value) for value in values]
     return f"({', '.join(shown)})" if shown else ""
 

@@ -83,7 +83,9 @@ class Rule:
         metas = constraints_of(self._annotation)
         own = [meta.extra for meta in metas if meta.pattern is not None and meta.extra is not None]
         self._pattern_message = next((str(extra["message"]) for extra in own if "message" in extra), "")
-        quick = _is_utc if isinstance(column.type, Moment) and not metas else _quick_check(self._annotation, self._bare, metas, self._limits)
+        quick = (
+            _is_utc if isinstance(column.type, Moment) and not metas else _quick_check(self._annotation, self._bare, metas, self._limits)
+        )
         self.accepts: Callable[[Any], bool] = quick or accepts_nothing
         self._judged = kind != "other"
 

@@ -14,8 +14,8 @@ from sqlalchemy.ext import asyncio
 from sqlalchemy.orm.exc import StaleDataError
 from sqlalchemy.util import await_
 
-from erlen.db.mixins import hide_deleted, stale_conflict
 from erlen.db.locks import Locked
+from erlen.db.mixins import hide_deleted, stale_conflict
 from erlen.db.queries import AsyncQueries, Queries
 from erlen.db.reading import NeedsTransaction, may_change
 from erlen.db.relations import AsyncRelations, Relations, install
@@ -41,8 +41,9 @@ class Session(Relations, Queries, orm.Session):
     """A SQLAlchemy session that knows its database, and whether it only reads.
 
     A `reading` session runs in autocommit, which costs no BEGIN and no ROLLBACK, until it writes: its first flush, INSERT, UPDATE,
-    DELETE, lock or unknown text begins a transaction. Another begins one with its first statement (on SQLite with `BEGIN IMMEDIATE`,
-    so that reading first and then writing waits for its turn instead of failing).
+    DELETE, lock or unknown text begins a transaction, also where they are part of a SELECT. What a database's functions do cannot be
+    known: call `start_writing()` before `select(func.next_invoice())`. Another begins one with its first statement (on SQLite with
+    `BEGIN IMMEDIATE`, so that reading first and then writing waits for its turn instead of failing).
 
     Objects stay as they are after a commit: nothing is loaded anew behind your back.
 

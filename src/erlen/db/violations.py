@@ -28,7 +28,7 @@ from erlen.schema.sentence import choices
 if TYPE_CHECKING:
     from sqlalchemy import ExceptionContext
 
-__all__ = ["InvalidValue", "explain", "hide_values", "refusal_of"]
+__all__ = ["InvalidValue", "explain", "hide_values", "refusal_of", "without_values"]
 
 Kind = Literal["unique", "missing", "check", "reference", "conflict", "long", "range"]
 
@@ -84,12 +84,13 @@ def hide_values(failure: ExceptionContext) -> None:
     """Take the values of rows out of an error's message, which is logged: they are the users', and may be secret. For `handle_error`."""
     errors: list[Any] = [failure.original_exception, failure.original_exception.__cause__, failure.sqlalchemy_exception]
     for error in filter(None, errors):
-        error.args = tuple(_without_values(each) if isinstance(each, str) else each for each in error.args)
+        error.args = tuple(without_values(each) if isinstance(each, str) else each for each in error.args)
         if isinstance(detail := getattr(error, "detail", None), str):  # of asyncpg's, which writes it behind the message
-            error.detail = _without_values(detail)
+            error.detail = without_values(detail)
 
 
-def _without_values(message: str) -> str:
+def without_values(message: str) -> str:
+    """Return a database's message without the values of rows that PostgreSQL and MySQL write into it."""
     return _ENTRY(r"\1…\2", _ROW("Failing row contains (…).", _KEY("=(…) ", message)))
 
 

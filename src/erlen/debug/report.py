@@ -162,9 +162,11 @@ def problem_members(request: Request, error: Exception) -> dict[str, object]:
 
 
 def masker_for(request: Request | None, settings: Settings | None) -> Masker:
-    """Return what masks the secrets of the settings, of the environment, and of a request: its cookies, credentials, passwords."""
+    """Return what masks the secrets of the settings, of the environment, of batteries, and of a request: its cookies, passwords."""
     secrets = [value for name, value in os.environ.items() if is_masked(name)]
     if request is not None:
+        if isinstance(request.context, Site):
+            secrets += [secret for known in request.context.extensions.get("debug.secrets", ()) for secret in known(request)]
         for name, value in request.header_items():
             if is_masked(name):
                 secrets += [value, *(part.partition("=")[2].strip() for part in value.split(";"))] if name == "cookie" else [value]

@@ -22,8 +22,8 @@ class Context(MigrationContext):
 
     before_block: Callable[[], None] | None = None
     """Called before the transaction is committed for a block without one."""
-    after_block: Callable[[], None] | None = None
-    """Called when a transaction was begun again after such a block."""
+    end_block: Callable[[], None] | None = None
+    """Called at the end of such a block, before a transaction is begun again."""
 
     @contextmanager
     def autocommit_block(self) -> Generator[None, None, None]:
@@ -37,8 +37,8 @@ class Context(MigrationContext):
         block = super().autocommit_block() if self.dialect.name == "postgresql" else self._without_begin()
         with block:
             yield
-        if self.after_block is not None:
-            self.after_block()
+            if self.end_block is not None:
+                self.end_block()
 
     @contextmanager
     def _without_begin(self) -> Generator[None, None, None]:
@@ -93,8 +93,14 @@ def run(
         function()
 
 
-def run_all(connection: Connection, migrations: Iterable[Migration], direction: Direction = "upgrade") -> None:
-    """Run migrations on a scratch database, each in its own transaction. Nothing is recorded.
+def run_all(
+    connection: Connection,
+    migrations: Iterable[Migration],
+    direction: Direction = "upgrade",
+    *,
+    prepare: Callable[[Operations], None] | None = None,
+) -> None:
+    """Run migrations on a scratch database, each in its own transaction; see `run`. Nothing is recorded.
 
     On SQLite foreign keys are off meanwhile, as tables are rebuilt by a copy that takes their place.
     """
@@ -102,7 +108,7 @@ def run_all(connection: Connection, migrations: Iterable[Migration], direction: 
         with without_foreign_keys(connection):
             context = configure(connection)
             with context.begin_transaction(_per_migration=True):
-                run(context, migration, direction)
+                run(context, migration, direction, prepare=prepare)
 
 
 @contextmanager

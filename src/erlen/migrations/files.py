@@ -26,6 +26,8 @@ class Draft(Struct, frozen=True, kw_only=True):
     """None where there is no way back: `erlen db rollback` refuses it then."""
     imports: tuple[str, ...] = ()
     """Lines such as `from sqlalchemy.dialects import postgresql`, beyond `sa` and `op`."""
+    constants: tuple[str, ...] = ()
+    """Lines such as `moment = sa.DateTime(timezone=True)`, above the functions."""
     notes: str = ""
     """What a reader should know, below the first line of the docstring."""
     depends_on: tuple[str, ...] = ()
@@ -57,7 +59,7 @@ def write_migration(draft: Draft, folder: Path, branch: str = "", *, down_revisi
 
 def source_of(draft: Draft, revision: str, down_revision: str | None) -> str:
     """Return the text of a migration file."""
-    body = "\n".join(filter(None, (draft.upgrade, draft.downgrade)))
+    body = "\n".join(filter(None, (draft.upgrade, draft.downgrade, *draft.constants)))
     needed = [line for line, name in zip(_IMPORTS, ("sa.", "op."), strict=True) if name in body]
     imports = _sorted([*needed, *(line for line in draft.imports if line not in needed)])
     notes = f"\n\n{draft.notes.strip()}\n" if draft.notes else ""
@@ -69,6 +71,7 @@ def source_of(draft: Draft, revision: str, down_revision: str | None) -> str:
         lines.append(f"depends_on = {_tuple(draft.depends_on)}")
     if draft.replaces:
         lines.append(f"replaces = {_tuple(draft.replaces)}")
+    lines += ["", *draft.constants] if draft.constants else []
     lines += ["", "", "def upgrade() -> None:", _indented(draft.upgrade)]
     if draft.downgrade is not None:
         lines += ["", "", "def downgrade() -> None:", _indented(draft.downgrade)]

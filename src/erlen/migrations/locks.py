@@ -13,8 +13,9 @@ from sqlalchemy import Connection, text
 
 from erlen.errors import ErlenError
 from erlen.migrations.connection import Limits
+from erlen.migrations.migration import Migration
 
-__all__ = ["Busy", "holders", "limit", "one_at_a_time", "process_of"]
+__all__ = ["Busy", "holders", "limit", "not_to_be_had", "one_at_a_time", "pauses", "process_of"]
 
 _KEY = int.from_bytes(sha256(b"erlen.migrations").digest()[:8], signed=True)
 _PAUSE = 0.25
@@ -88,6 +89,21 @@ def limit(connection: Connection, limits: Limits) -> None:
     connection.commit()
 
 
+def pauses(limits: Limits) -> list[float]:
+    """Return for how many seconds to pause before each further try to get a lock."""
+    return [limits.lock_timeout * share for share in (0.2, 0.4, 0.8, 1.6)]
+
+
+def not_to_be_had(migration: Migration | None, limits: Limits, found: list[str]) -> str:
+    """Say that a lock was tried for long enough, and who holds it."""
+    what = f"{migration.path} needs a lock" if migration is not None else "the migrations need a lock"
+    who = "".join(f"\n  held by {each}" for each in found)
+    return (
+        f"{what} that was not to be had: tried {len(pauses(limits)) + 1} times, each for {limits.lock_timeout:g} seconds{who}\n"
+        "  fix try again when there is less going on, end who holds it, or wait longer: `--lock-timeout SECONDS`"
+    )
+
+
 def process_of(connection: Connection) -> int:
     """Return the number by which a server knows a connection; 0 on SQLite."""
     if connection.dialect.name == "sqlite":
@@ -144,6 +160,7 @@ _PROCESSES = """
 _THREADS = """
     SELECT p.id AS process, CONCAT_WS(' ', p.user, p.host) AS who, p.time AS seconds, p.info AS query
     FROM information_schema.processlist p"""
+# ruff: noqa: S608 - all of it is written here
 _HOLDER = {
     "postgresql": f"{_PROCESSES} JOIN pg_locks l ON l.pid = a.pid WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1 "
     "AND l.classid = CAST(:high AS bigint) AND l.objid = CAST(:low AS bigint) "

@@ -115,7 +115,9 @@ def plan_rollback(
         missing = [each for each in back if not has_downgrade(each)]
         if missing:
             files = "\n".join(f"  {each.path}" for each in missing)
-            raise HistoryError(f"no way back, as there is no `downgrade()`:\n{files}\n  fix write it there, or mend forward with a new migration")
+            raise HistoryError(
+                f"no way back, as there is no `downgrade()`:\n{files}\n  fix write it there, or mend forward with a new migration"
+            )
     return plan
 
 

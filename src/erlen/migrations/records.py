@@ -9,10 +9,11 @@ from typing import Literal, TypeAlias
 import msgspec
 from msgspec import Struct
 from sqlalchemy import Column, Connection, DateTime, Float, Integer, MetaData, String, Table, Text, delete, insert, inspect, select
+from sqlalchemy.dialects.mysql import MEDIUMTEXT
 
 from erlen.migrations.migration import HistoryError, Migration
 
-__all__ = ["RECORDS", "Progress", "Record", "State", "adopt_alembic", "forget", "make_table", "read_records", "record"]
+__all__ = ["RECORDS", "Progress", "Record", "State", "adopt_alembic", "forget", "has_table", "make_table", "read_records", "record"]
 
 State: TypeAlias = Literal["applied", "running", "reverting"]
 
@@ -24,7 +25,7 @@ RECORDS = Table(
     Column("name", String(200), nullable=False),
     Column("state", String(20), nullable=False),
     Column("step", Integer, nullable=False),
-    Column("done", Text(16_000_000)),
+    Column("done", Text().with_variant(MEDIUMTEXT(), "mysql", "mariadb")),
     Column("applied_at", DateTime, nullable=False),
     Column("seconds", Float, nullable=False),
     mysql_engine="InnoDB",
@@ -42,6 +43,8 @@ class Progress(Struct):
     """Whether the statements on rows that come after those are kept too."""
     loose: int = 0
     """How many statements on rows were begun after those that each commit by themselves."""
+    failed: bool = False
+    """Whether an error stopped it: the statement after those that are done is known not to be done then."""
     lenient: bool = False
     """Whether it takes back a migration that was not run to its end: what is gone already need not be dropped."""
 
@@ -60,6 +63,11 @@ class Record(Struct, frozen=True, kw_only=True):
     seconds: float = 0.0
 
 
+def has_table(connection: Connection) -> bool:
+    """Whether the table of records is there."""
+    return inspect(connection).has_table(RECORDS.name)
+
+
 def make_table(connection: Connection) -> None:
     """Make the table of records where there is none."""
     RECORDS.create(connection, checkfirst=True)
@@ -67,7 +75,7 @@ def make_table(connection: Connection) -> None:
 
 def read_records(connection: Connection) -> dict[str, Record]:
     """Return the records of a database by revision; where the table is not there, none."""
-    if not inspect(connection).has_table(RECORDS.name):
+    if not has_table(connection):
         return {}
     return {
         row.revision: Record(

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from sqlalchemy import Connection, inspect, text
 from sqlalchemy.engine.reflection import Inspector
-from sqlalchemy.types import Enum
+from sqlalchemy.exc import SAWarning
+from sqlalchemy.types import Enum, NullType
 
 __all__ = ["OWN_TABLES", "Schema", "differences", "schema_of"]
 
@@ -21,16 +23,19 @@ Schema: TypeAlias = Mapping[str, str]
 def schema_of(connection: Connection) -> dict[str, str]:
     """Describe the tables, columns, keys, constraints, indexes, comments, enums, views and triggers of a database.
 
-    Names that a database makes up, and the order of columns, are no part of it.
+    Names that a database makes up, and the order of columns, are no part of it. Nor are the names of constraints on SQLite, where they
+    may have none.
     """
     inspector = inspect(connection)
     found: dict[str, str] = {}
-    for schema in _schemas(inspector, connection):
-        for table in sorted(inspector.get_table_names(schema=schema)):
-            if table not in OWN_TABLES:
-                found |= dict(_table(inspector, connection, table, schema))
-        for view in inspector.get_view_names(schema=schema):
-            found[f"view {_full(schema, view)}"] = _plain(str(inspector.get_view_definition(view, schema=schema)))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", SAWarning)  # of types and indexes that SQLAlchemy does not know
+        for schema in _schemas(inspector, connection):
+            for table in sorted(inspector.get_table_names(schema=schema)):
+                if table not in OWN_TABLES:
+                    found |= dict(_table(inspector, connection, table, schema))
+            for view in inspector.get_view_names(schema=schema):
+                found[f"view {_full(schema, view)}"] = _plain(str(inspector.get_view_definition(view, schema=schema)))
     if connection.dialect.name == "postgresql":
         enums: Sequence[Mapping[str, Any]] = inspector.get_enums(schema="*")  # type: ignore[attr-defined]
         found |= {f"enum {_full(_named(each['schema']), each['name'])}": ", ".join(each["labels"]) for each in enums}
@@ -48,36 +53,42 @@ def differences(wanted: Schema, found: Schema) -> list[str]:
 
 def _table(inspector: Inspector, connection: Connection, table: str, schema: str | None) -> Iterator[tuple[str, str]]:
     full = _full(schema, table)
-    comment = _comment(inspector, table, schema)
+    comment, named = _comment(inspector, table, schema), connection.dialect.name != "sqlite"
     yield f"table {full}", f"table{comment}"
-    for column in inspector.get_columns(table, schema=schema):
-        yield f"column {full}.{column['name']}", _column(column, connection)
     key = inspector.get_pk_constraint(table, schema=schema)
+    for column in inspector.get_columns(table, schema=schema):
+        if column["name"] in key["constrained_columns"]:
+            column["nullable"] = False  # SQLite need not say so
+        yield f"column {full}.{column['name']}", _column(column, connection)
     if key["constrained_columns"]:
         yield f"primary key of {full}", _list(key["constrained_columns"])
     for foreign in inspector.get_foreign_keys(table, schema=schema):
         options = {name: value for name, value in foreign.get("options", {}).items() if value and (name, value) not in _DEFAULT_OPTIONS}
         target = _full(foreign["referred_schema"], foreign["referred_table"])
         what = f"{_list(foreign['constrained_columns'])} → {target} {_list(foreign['referred_columns'])} {options or ''}"
-        yield f"foreign key {full} {foreign['name'] or _list(foreign['constrained_columns'])}", what.strip()
+        yield f"foreign key {full} {(named and foreign['name']) or _list(foreign['constrained_columns'])}", what.strip()
     unique = inspector.get_unique_constraints(table, schema=schema)
     doubled = {each["name"] for each in unique if connection.dialect.name in ("mysql", "mariadb")}  # there each is an index too
     for each in unique:
-        yield f"unique {full} {each['name'] or _list(each['column_names'])}", _list(each["column_names"])
+        yield f"unique {full} {(named and each['name']) or _list(each['column_names'])}", _list(each["column_names"])
     for check in inspector.get_check_constraints(table, schema=schema):
-        yield f"check {full} {check['name'] or _plain(check['sqltext'])}", _plain(check["sqltext"])
+        yield f"check {full} {(named and check['name']) or _plain(check['sqltext'])}", _plain(check["sqltext"])
     for index in inspector.get_indexes(table, schema=schema):
         if index.get("duplicates_constraint") or index["name"] in doubled:
             continue
         parts = [str(part) for part in index.get("expressions", index["column_names"])]
-        options = {name: value for name, value in index.get("dialect_options", {}).items() if value}
+        said = {name: str(value) for name, value in index.get("dialect_options", {}).items()}
+        options = {name: value for name, value in said.items() if value not in ("", "[]", "False", "None")}
         unique_word = "unique " if index["unique"] else ""
         yield f"index {full} {index['name']}", f"{unique_word}{_list(parts)} {_plain(str(options)) if options else ''}".strip()
 
 
 def _column(column: Mapping[str, Any], connection: Connection) -> str:
     kind = column["type"]
-    shown = str(kind.compile(dialect=connection.dialect)) if not isinstance(kind, Enum) else f"enum {kind.name or ''}{kind.enums}"
+    if isinstance(kind, Enum):
+        shown = f"enum {kind.name or ''}{kind.enums}"
+    else:  # a type that SQLAlchemy does not know cannot be written
+        shown = "unknown" if isinstance(kind, NullType) else str(kind.compile(dialect=connection.dialect))
     parts = [shown, "null" if column["nullable"] else "not null"]
     default = column.get("default")
     if default is not None and "nextval(" not in default:

@@ -33,6 +33,8 @@ class Facts(Struct, frozen=True, kw_only=True):
     computed: str | None = None
     stored: bool = False
     identity: str | None = None
+    counted: bool = False
+    """Whether the database counts it by itself."""
     comment: str | None = None
 
 
@@ -41,6 +43,8 @@ class Column(Struct, kw_only=True):
 
     facts: Facts
     item: sa.Column[Any]
+    declared: bool = False
+    """Whether `item` is what models or migrations say, not what the database says."""
 
 
 class Key(Struct, frozen=True):
@@ -76,7 +80,7 @@ class Check(Struct, frozen=True):
 
 
 class Index(Struct, frozen=True):
-    """An index; its parts are names of columns, or SQL in brackets."""
+    """An index; its parts are names of columns, or `SQL`."""
 
     parts: tuple[str, ...]
     name: str | None = None
@@ -95,6 +99,8 @@ class Part(Struct, kw_only=True):
 
     facts: Detail
     item: Detail
+    declared: bool = False
+    """Whether `item` is what models or migrations say."""
 
     @property
     def kind(self) -> str:
@@ -208,6 +214,7 @@ def _read_column(found: Mapping[str, Any], dialect: Dialect) -> Column:
         computed=None if computed is None else plain(computed["sqltext"]),
         stored=computed is not None and bool(computed.get("persisted")),
         identity=None if identity is None else repr(sorted(identity.items())),
+        counted=counted and identity is None,
         comment=found.get("comment") or None,
     )
     return Column(facts=facts, item=item)
@@ -256,25 +263,29 @@ def _knows_restrict(inspector: Inspector) -> bool:
 
 def _read_indexes(inspector: Inspector, connection: Connection, name: Name) -> Iterator[Index]:
     schema, table = name
-    if connection.dialect.name == "sqlite":
+    dialect = connection.dialect.name
+    if dialect == "sqlite":
         statement = sa.text("SELECT name, sql FROM sqlite_master WHERE type = 'index' AND tbl_name = :table AND sql IS NOT NULL")
         sql_of = dict(tuple(row) for row in connection.execute(statement, {"table": table}))
     else:
         sql_of = {}
     seen = set()
+    # MySQL and MariaDB make an index for a foreign key that has none, with its name.
+    implicit = {each["name"] for each in inspector.get_foreign_keys(table, schema=schema)} if dialect in ("mysql", "mariadb") else set()
     unique = {each["name"] for each in inspector.get_unique_constraints(table, schema=schema)}
     for each in inspector.get_indexes(table, schema=schema):
-        if each.get("duplicates_constraint") or (each["name"] in unique and connection.dialect.name in ("mysql", "mariadb")):
+        if each.get("duplicates_constraint") or (each["name"] in unique and dialect in ("mysql", "mariadb")):
             continue
         seen.add(each["name"])
+        if each["name"] in implicit and not each["unique"]:
+            continue
         sorting = each.get("column_sorting", {})
         names = each.get("expressions", each["column_names"])
         plainly = each["column_names"]
-        parts = []
+        parts: list[str] = []
         for part, column in zip(names, plainly, strict=True):
             order = " ".join(word.replace("_", " ").upper() for word in sorting.get(str(part), ()))
-            text = str(part) if column is not None and not order else f"({part}){' ' + order if order else ''}"
-            parts.append(text)
+            parts.append(str(part) if column is not None and not order else SQL(f"({part}){' ' + order if order else ''}"))
         options = _options(each.get("dialect_options"))
         yield Index(tuple(parts), each["name"], bool(each["unique"]), options, plain(sql_of.get(each["name"], "")))
     for index, sql in sql_of.items():
@@ -284,7 +295,7 @@ def _read_indexes(inspector: Inspector, connection: Connection, name: Name) -> I
 
 def _options(found: Mapping[str, Any] | None) -> Options:
     """Return options that say something, the same for the same."""
-    return tuple(sorted((name, _option(value)) for name, value in (found or {}).items() if value))
+    return tuple(sorted((name, _option(value)) for name, value in (found or {}).items() if isinstance(value, sa.ClauseElement) or value))
 
 
 def _option(value: Any) -> Any:
@@ -327,21 +338,21 @@ def declare(state: State, tables: Iterable[sa.Table], dialect: Dialect) -> None:
 def _declare_table(found: TableState, table: sa.Table, dialect: Dialect) -> None:
     for column in table.columns:
         if column.name in found.columns:
-            found.columns[column.name].item = column
+            found.columns[column.name] = Column(facts=found.columns[column.name].facts, item=column, declared=True)
     left = dict(found.parts)
     unnamed: list[Detail] = []
     for detail in details_of(table, dialect):
         key = part_key(detail)
         if key in left:
-            left.pop(key).item = detail
-        elif isinstance(detail, Unique) and ("index", detail.name or "") in left:  # MySQL has but indexes
-            left.pop(("index", detail.name or "")).item = detail
+            part = left.pop(key)
+            part.item, part.declared = detail, True
         else:
             unnamed.append(detail)
     for detail in unnamed:
         for key, part in left.items():
             if type(part.facts) is type(detail) and getattr(part.facts, "columns", None) == getattr(detail, "columns", None):
-                left.pop(key).item = detail
+                del left[key]
+                part.item, part.declared = detail, True
                 break
     if found.key is not None:
         found.key = Key(found.key.columns, name_of(table.primary_key, dialect) or found.key.name)
@@ -374,13 +385,14 @@ def details_of(table: sa.Table, dialect: Dialect) -> Iterator[Detail]:
             yield Check(sql_of(constraint.sqltext, dialect), name)
         elif not isinstance(constraint, sa.PrimaryKeyConstraint):
             yield Check(str(sa.schema.AddConstraint(constraint).compile(dialect=dialect)).partition(" ADD ")[2], name)
-    for index in sorted(table.indexes, key=lambda each: str(each.name)):
-        parts = tuple(
-            each.name if isinstance(each, sa.Column) else f"{sql_of(each.self_group(), dialect)}"
-            for each in index.expressions
-        )
-        options = {key: _written(value, dialect) for key, value in index.dialect_kwargs.items() if value is not None}
-        yield Index(parts, name_of(index, dialect), bool(index.unique), _options(options))
+    yield from (index_detail(index, dialect) for index in sorted(table.indexes, key=lambda each: str(each.name)))
+
+
+def index_detail(index: sa.Index, dialect: Dialect) -> Index:
+    """Return what an index declares."""
+    parts = tuple(each.name if isinstance(each, sa.Column) else SQL(sql_of(each.self_group(), dialect)) for each in index.expressions)
+    options = {key: _written(value, dialect) for key, value in index.dialect_kwargs.items() if value is not None}
+    return Index(parts, name_of(index, dialect), bool(index.unique), _options(options))
 
 
 def _written(value: Any, dialect: Dialect) -> Any:
@@ -406,9 +418,7 @@ def sql_of(expression: Any, dialect: Dialect) -> str:
 def name_of(item: sa.Constraint | sa.Index, dialect: Dialect) -> str | None:
     """Return the name that a constraint or index has in a database."""
     preparer: Any = dialect.identifier_preparer
-    if item.name is None:
-        return None
-    found = preparer.format_index(item, _alembic_quote=False) if False else preparer.format_constraint(item, _alembic_quote=False)
+    found = None if item.name is None else preparer.format_constraint(item, _alembic_quote=False)
     return None if found is None else str(found)
 
 

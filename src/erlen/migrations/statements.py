@@ -6,6 +6,7 @@ import io
 import sys
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
+from types import FrameType
 from typing import Any
 
 from alembic.operations import BatchOperations, Operations
@@ -40,7 +41,7 @@ class Statement(Struct, frozen=True, kw_only=True):
     is_data: bool = False
     """Whether it reads or writes rows, not the schema."""
     note: str = ""
-    """Why the statements from here on are not known: `not checked after line 12: …`."""
+    """Why the statements from here on are not known: `not checked after line 12: …`; of one that was tried, `fails after line 12: …`."""
 
 
 def statements_of(
@@ -70,11 +71,10 @@ def statements_of(
             note = "it needs a connection" if dialect == "sqlite" else _offline(recorder, direction)
             if note and _is_same(dialect, target.dialect):
                 recorder = _Recorder(migration, dialect)
-                note = tried.run(recorder, direction)
+                if note := tried.run(recorder, direction):
+                    recorder.note("fails", note)
             elif note:
-                note += f"; the database here is {target.dialect}, not {dialect}"
-            if note:
-                recorder.note(note)
+                recorder.note("not checked", f"{note}; the database here is {target.dialect}, not {dialect}")
             found += recorder.statements
     return found
 
@@ -104,10 +104,10 @@ class _Recorder:
                 )
             )
 
-    def note(self, reason: str) -> None:
+    def note(self, what: str, reason: str) -> None:
         line = self.statements[-1].line if self.statements else 0
-        place = f"after line {line}" if line else "at all"
-        self.statements.append(Statement(sql="", migration=self.migration, line=line, note=f"not checked {place}: {reason}"))
+        place = f" after line {line}" if line else ""
+        self.statements.append(Statement(sql="", migration=self.migration, line=line, note=f"{what}{place}: {reason}"))
 
     def watch(self, operations: Operations) -> None:
         """Remember the line of each operation of a batch: they are run together, at its end."""
@@ -116,17 +116,17 @@ class _Recorder:
         @contextmanager
         def batch_alter_table(*args: Any, **options: Any) -> Iterator[BatchOperations]:
             with original(*args, **options) as batch:
-                batch.impl.batch = _Batch(self)  # type: ignore[attr-defined]
+                batch.impl.batch = _Batch(self)
                 yield batch
 
-        operations.batch_alter_table = batch_alter_table  # type: ignore[method-assign,assignment]
+        operations.batch_alter_table = batch_alter_table  # type: ignore[method-assign]
 
     def _line(self) -> int:
-        frame = sys._getframe(1)
+        frame: FrameType | None = sys._getframe(1)
         while frame is not None:
             if frame.f_code.co_filename == self._file:
                 return frame.f_lineno
-            frame = frame.f_back  # type: ignore[assignment]
+            frame = frame.f_back
         return 0
 
 
@@ -169,7 +169,7 @@ def _offline(recorder: _Recorder, direction: Direction) -> str:
 
     # Alembic's own forgets the parameters
     context.connection = context.impl.connection = create_mock_engine(f"{recorder.dialect}://", execute, paramstyle="named")  # type: ignore[assignment]
-    context.impl.static_output = recorder.add  # type: ignore[method-assign]
+    context.impl.static_output = recorder.add  # type: ignore[method-assign,assignment]
     context.impl.emit_commit = lambda: setattr(recorder, "in_transaction", False)  # type: ignore[method-assign]
     context.impl.emit_begin = lambda: setattr(recorder, "in_transaction", transactional)  # type: ignore[method-assign]
     return _try(lambda: run(context, recorder.migration, direction, prepare=recorder.watch))
@@ -245,13 +245,15 @@ class _Scratch:
 
 @contextmanager
 def _listening(connection: Connection, recorder: _Recorder) -> Generator[None, None, None]:
+    made: Callable[..., Dialect] = connection.engine.url.get_dialect()
+    plain = made(paramstyle="named")
+
     def record(sent: Connection, cursor: object, sql: str, parameters: object, context: ExecutionContext, many: bool) -> None:
         if _is_reflection():
             return
         in_transaction = recorder.in_transaction and sent.get_execution_options().get("isolation_level") != "AUTOCOMMIT"
-        dialect = type(context.dialect)(paramstyle="named")
         for each in getattr(context, "compiled_parameters", None) or [{}]:
-            text = _literal(context.invoked_statement, each, dialect) if each else ""
+            text = _literal(context.invoked_statement, each, plain) if each else ""
             recorder.add(text or sql, in_transaction=in_transaction)
 
     event.listen(connection.engine, "before_cursor_execute", record)
@@ -277,7 +279,7 @@ def _literal(statement: Executable | None, parameters: Any, dialect: Dialect) ->
 
 def _is_reflection() -> bool:
     """Whether SQLAlchemy asks what there is, which is no part of a migration."""
-    frame: Any = sys._getframe(2)
+    frame: FrameType | None = sys._getframe(2)
     while frame is not None:
         if frame.f_code.co_filename.endswith(("sqlalchemy/engine/reflection.py", "sqlalchemy\\engine\\reflection.py")):
             return True

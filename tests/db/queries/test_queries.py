@@ -116,14 +116,14 @@ def test_criteria_to_what_takes_none_are_refused(db: Session) -> None:
 
 
 def test_text_gives_rows_and_objects(db: Session) -> None:
-    written = text("SELECT id, title FROM articles ORDER BY id")
-    whole = select(Article).from_statement(text("SELECT * FROM articles ORDER BY id"))
+    written = text("SELECT id, name FROM authors ORDER BY id")
+    whole = select(Author).from_statement(text("SELECT * FROM authors ORDER BY id"))
     first, *_ = rows = db.all(written)
-    assert [row.id for row in rows] == db.all(select(Article.id).order_by(Article.id))
-    assert [article.id for article in db.all(whole)] == [row.id for row in rows]
+    assert [row.id for row in rows] == db.all(select(Author.id).order_by(Author.id))
+    assert [author.id for author in db.all(whole)] == [row.id for row in rows]
     assert db.first(written) == first
     assert [row.id for row in db.stream_all(written)] == [row.id for row in rows]
-    assert db.one(text("SELECT count(*) FROM articles")) == len(rows)
+    assert db.one(text("SELECT count(*) FROM authors")) == len(rows)
     with pytest.raises(TypeError, match="a TextClause cannot be counted: select from it"):
         db.count(written)
 

@@ -45,17 +45,13 @@ class Moment(DirectType[datetime.datetime]):
     def process_bind_param(self, value: datetime.datetime | None, dialect: Dialect) -> datetime.datetime | None:
         if value is None:
             return None
-        if value.tzinfo is datetime.UTC:
-            moment = value
-        else:
+        if value.tzinfo is not datetime.UTC:
             self.check_value(value)
-            moment = value.astimezone(datetime.UTC)
-        return moment if dialect.name == "postgresql" else moment.replace(tzinfo=None)
+            value = value.astimezone(datetime.UTC)
+        return value if dialect.name == "postgresql" else _NAIVE_EPOCH + (value - _EPOCH)
 
     def process_result_value(self, value: datetime.datetime | None, dialect: Dialect) -> datetime.datetime | None:
-        if value is None:
-            return None
-        return value.replace(tzinfo=datetime.UTC) if value.tzinfo is None else value.astimezone(datetime.UTC)
+        return value if value is None or value.tzinfo is datetime.UTC else _in_utc(value)
 
     def result_processor(self, dialect: Dialect, coltype: object) -> Any:
         read = self.impl_instance.result_processor(dialect, coltype)
@@ -64,7 +60,7 @@ class Moment(DirectType[datetime.datetime]):
 
         def process(value: Any) -> datetime.datetime | None:  # SQLite's text, in one call
             moment = read(value)
-            return None if moment is None else moment.replace(tzinfo=datetime.UTC)
+            return None if moment is None else _EPOCH + (moment - _NAIVE_EPOCH) if moment.tzinfo is None else _in_utc(moment)
 
         return process
 
@@ -117,5 +113,12 @@ class TimeOfDay(TypeDecorator[datetime.time]):
         return value
 
 
+def _in_utc(value: datetime.datetime) -> datetime.datetime:
+    return _EPOCH + (value - _NAIVE_EPOCH) if value.tzinfo is None else value.astimezone(datetime.UTC)
+
+
+# PERF: `replace(tzinfo=…)` takes ten times as long as adding to one of these until Python 3.12.
+_EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
+_NAIVE_EPOCH = datetime.datetime(1970, 1, 1)  # noqa: DTZ001 - what databases without time zones give
 # A thousand years and more, which every engine's type holds.
 _LONGEST = datetime.timedelta(days=1_000_000)

@@ -35,7 +35,7 @@ def lay_out(expression: Expression, indent: int = 0, before: str = "", after: st
     line = " " * indent + before + _on_one_line(expression) + after
     if isinstance(expression, str) or len(line) <= WIDTH or not expression.parts:
         return line
-    opening, closing = expression.brackets
+    opening, closing = expression.brackets[0], expression.brackets[1]
     inner = [_part(part, indent + 4) for part in expression.parts]
     return "\n".join([" " * indent + before + expression.head + opening, *inner, " " * indent + closing + after])
 
@@ -80,7 +80,7 @@ class Imports:
 def _on_one_line(expression: Expression) -> str:
     if isinstance(expression, str):
         return expression
-    opening, closing = expression.brackets
+    opening, closing = expression.brackets[0], expression.brackets[1]
     parts = [_on_one_line(part) for part in expression.parts]
     comma = "," if expression.brackets == "()" and not expression.head and len(parts) == 1 else ""  # a tuple of one
     return f"{expression.head}{opening}{', '.join(parts)}{comma}{closing}"

@@ -7,6 +7,10 @@ import keyword
 import re
 from collections.abc import Container, Iterable
 
+import sqlalchemy
+from sqlalchemy.schema import SchemaItem
+from sqlalchemy.types import TypeEngine
+
 from erlen.db.model import Base
 from erlen.db.names import _IRREGULAR, plural_of, snake_case
 
@@ -16,7 +20,7 @@ __all__ = ["attribute_name", "class_name", "free_name", "plural_of", "relation_n
 def class_name(table: str) -> str:
     """Return what a table's model is called: `order_details` and `OrderDetails` → `OrderDetail`."""
     name = "".join(word[:1].upper() + word[1:] for word in singular_of(snake_name(table)).split("_"))
-    return f"{name}Model" if name in _RESERVED_CLASSES or hasattr(builtins, name) or keyword.iskeyword(name) else name
+    return f"{name}Model" if _is_used(name) else name
 
 
 def table_name_of(cls: str) -> str:
@@ -58,7 +62,15 @@ def free_name(names: Iterable[str], taken: Container[str]) -> str:
 
 
 def _allowed(name: str) -> str:
-    return f"{name}_" if keyword.iskeyword(name) or name in _RESERVED_ATTRIBUTES or hasattr(Base, name) else name
+    used = keyword.iskeyword(name) or name in _USED_BUILTINS or name in _USED_NAMES or hasattr(Base, name)
+    return f"{name}_" if used else name
+
+
+def _is_used(cls: str) -> bool:
+    """Whether the name of a class has a meaning already."""
+    of_sqlalchemy = getattr(sqlalchemy, cls, None)
+    imported = isinstance(of_sqlalchemy, type) and issubclass(of_sqlalchemy, SchemaItem | TypeEngine)
+    return imported or cls in _USED_CLASSES or hasattr(builtins, cls) or keyword.iskeyword(cls)
 
 
 def _singular(word: str) -> str:
@@ -68,7 +80,7 @@ def _singular(word: str) -> str:
         return word
     if word.endswith("ies"):
         return word[:-1] if word in _KEEP_IE else word[:-3] + "y"
-    if word.endswith(("sses", "shes", "ches", "xes", "zzes")) or word.endswith(("tuses", "ruses", "nuses", "puses", "liases", "nvases")):
+    if word.endswith(("sses", "shes", "ches", "xes", "zzes", "tuses", "ruses", "nuses", "puses", "liases", "nvases")):
         return word[:-2]
     return word[:-1]
 
@@ -88,12 +100,7 @@ _SINGULAR = {plural: singular for singular, plural in _IRREGULAR.items()} | {
     "theses": "thesis",
 }
 _KEEP_IE = ("calories", "cookies", "dies", "genies", "lies", "movies", "pies", "selfies", "ties", "zombies")
-# What a module of models uses by these names.
-_RESERVED_CLASSES = frozenset(
-    "Any Base CheckConstraint Column Computed Decimal Digits Enum ForeignKey ForeignKeyConstraint Identity Index Literal Mapped Model "
-    "Annotated Table UniqueConstraint UserDefinedType String Integer BigInteger SmallInteger Numeric Double Float DateTime Text Time Date "
-    "Boolean Interval LargeBinary Uuid".split()
-)
-_RESERVED_ATTRIBUTES = frozenset(
-    "bool bytes dict dt float get_args int list mapped_column mysql postgresql relationship sa set sqlite str".split()
-)
+# What a module of models may use by these names.
+_USED_CLASSES = ("Annotated", "Any", "Base", "Decimal", "Digits", "Literal", "Mapped", "Model", "UUID", "UserDefinedType")
+_USED_BUILTINS = ("bool", "bytes", "dict", "float", "int", "list", "set", "str")
+_USED_NAMES = ("dt", "get_args", "mapped_column", "mysql", "postgresql", "relationship", "sa", "sqlite")

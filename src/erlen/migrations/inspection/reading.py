@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 from msgspec import Struct
-from sqlalchemy import Connection, Dialect, inspect, text
+from sqlalchemy import Connection, Dialect, TextClause, inspect, text
 from sqlalchemy.engine.reflection import Inspector, ObjectKind
 from sqlalchemy.exc import SAWarning
 from sqlalchemy.types import NullType
@@ -56,8 +56,8 @@ class Table(Struct, kw_only=True, eq=False):
     """As SQLAlchemy's `Inspector.get_columns` gives them; a type that SQLAlchemy does not know has its name as `unknown`."""
     primary_key: tuple[str, ...]
     foreign_keys: list[ForeignKey]
-    uniques: list[Reflected]
-    checks: list[Reflected]
+    uniques: Sequence[Reflected]
+    checks: Sequence[Reflected]
     indexes: list[Index]
     comment: str | None
     options: dict[str, Any]
@@ -123,9 +123,10 @@ def read_database(connection: Connection, choose: Choose | None = None) -> Found
         views={},
     )
     _check_schemas(inspector, choose)
+    schemas = dict.fromkeys(None if schema == inspector.default_schema_name else schema for schema in choose.schemas)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", SAWarning)  # of types and indexes that SQLAlchemy does not know: they are read here
-        for schema in choose.schemas:
+        for schema in schemas:
             hidden = _hidden(connection, schema)
             names = [name for name in inspector.get_table_names(schema) if name not in OWN_TABLES and name not in hidden]
             chosen = [name for name in names if choose.takes(name)]
@@ -137,6 +138,7 @@ def read_database(connection: Connection, choose: Choose | None = None) -> Found
                     found.views[schema, view] = [column["name"] for column in inspector.get_columns(view, schema)]
         for table in found.tables.values():
             _complete(connection, table)
+            table.indexes.sort(key=lambda index: index.name)
     there = [name for _, name in (*found.tables, *found.views)]
     if missing := [name for name in choose.only if not any(_matches(each, (name,)) for each in there)]:
         raise ErlenError(f"the database {found.name} has no table {', '.join(map(repr, missing))}")
@@ -153,8 +155,9 @@ def _tables(inspector: Inspector, schema: str | None, names: Sequence[str]) -> I
     options: Mapping[Any, Any] = inspector.get_multi_table_options(**of) if inspector.dialect.name == "sqlite" else {}
     for name in names:
         key = schema, name
-        foreign_keys = [_foreign_key(each) for each in foreign.get(key, ())]
-        unique = list(uniques.get(key, ()))
+        order = [column["name"] for column in columns[key]]
+        foreign_keys = sorted((_foreign_key(each) for each in foreign.get(key, ())), key=lambda each: order.index(each.columns[0]))
+        unique = sorted(uniques.get(key, ()), key=lambda each: order.index(each["column_names"][0]))
         # MySQL makes an index for each unique constraint and, where there is none, for each foreign key.
         doubled = {each["name"] for each in unique}
         implied = {(each.name, each.columns) for each in foreign_keys} if inspector.dialect.name in ("mysql", "mariadb") else set()
@@ -192,7 +195,9 @@ def _index(given: Reflected) -> Index:
     sorting: Mapping[str, Sequence[str]] = given.get("column_sorting") or {}
     parts: Sequence[Any] = given.get("expressions") or given["column_names"]
     ordered = [f"{part} {' '.join(sorting[part]).replace('_', ' ').upper()}" if part in sorting else part for part in parts]
-    options = {name: value for name, value in (given.get("dialect_options") or {}).items() if value}
+    said: Mapping[str, Any] = given.get("dialect_options") or {}
+    plain = {name: value.text if isinstance(value, TextClause) else value for name, value in said.items()}
+    options = {name: value for name, value in plain.items() if value}
     columns = given.get("expressions") is None and not sorting
     return Index(name=given["name"], parts=tuple(ordered), columns=columns, unique=bool(given["unique"]), options=options)
 
@@ -241,8 +246,14 @@ def _sqlite(connection: Connection, table: Table) -> None:
     rows = connection.execute(text("SELECT type, name, sql FROM sqlite_master WHERE tbl_name = :name"), {"name": table.name})
     known = {index.name for index in table.indexes}
     for kind, name, sql in rows:
-        if kind == "table" and re.search(r"\bAUTOINCREMENT\b", sql, re.IGNORECASE):
-            table.options["sqlite_autoincrement"] = True
+        if kind == "table":
+            if re.search(r"\bAUTOINCREMENT\b", sql, re.IGNORECASE):
+                table.options["sqlite_autoincrement"] = True
+            for column in filter(lambda column: column.get("computed"), table.columns):
+                # The inspector goes too far where two of them stand on one line.
+                quoted = rf"""["'`\[]?{re.escape(column["name"])}["'`\]]?\s[^,]*?\bAS\s*(?=\()"""
+                if where := re.search(quoted, sql, re.IGNORECASE):
+                    column["computed"]["sqltext"] = sql[where.end() + 1 : _split(sql, where.end())[1] - 1]
         elif kind == "index" and sql and name not in known:
             table.indexes.append(_expression_index(name, sql))
         elif kind == "trigger":
@@ -276,19 +287,30 @@ def _split(sql: str, begin: int) -> tuple[list[str], int]:
 def _postgresql(connection: Connection, table: Table) -> None:
     of = {"schema": table.key[0], "name": table.name}
     if unknown := [column for column in table.columns if isinstance(column["type"], NullType)]:
-        kinds = {name: kind for name, kind in connection.execute(text(_POSTGRESQL_TYPES), of)}
+        kinds = {row.attname: row.format_type for row in connection.execute(text(_POSTGRESQL_TYPES), of)}
         for column in unknown:
             column["unknown"] = kinds[column["name"]]
+    counted = set(connection.scalars(text(_POSTGRESQL_COUNTED), of))
+    for column in table.columns:
+        column["serial"] = column["name"] in counted and not column.get("identity")
+    if partitions := connection.scalar(text(_POSTGRESQL_PARTITIONS), of):
+        table.options["postgresql_partition_by"] = partitions
     table.notes += connection.scalars(text(_POSTGRESQL_REST), of)
 
 
 _OF_TABLE = "(SELECT c.oid FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace\
  WHERE n.nspname = coalesce(:schema, current_schema()) AND c.relname = :name)"
 _POSTGRESQL_TYPES = f"SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute WHERE attrelid = {_OF_TABLE} AND attnum > 0"  # noqa: S608 - fixed text
+# Whose sequence is the column's own, whatever it is called.
+_POSTGRESQL_COUNTED = f"""
+    SELECT a.attname FROM pg_attribute a JOIN pg_depend d ON d.refobjid = a.attrelid AND d.refobjsubid = a.attnum
+    JOIN pg_class s ON s.oid = d.objid WHERE s.relkind = 'S' AND d.deptype = 'a' AND a.attrelid = {_OF_TABLE}
+"""  # noqa: S608 - fixed text
+_POSTGRESQL_PARTITIONS = f"SELECT pg_get_partkeydef(partrelid) FROM pg_partitioned_table WHERE partrelid = {_OF_TABLE}"  # noqa: S608 - fixed text
 _POSTGRESQL_REST = f"""
-    SELECT 'the constraint ' || conname || ': ' || pg_get_constraintdef(oid) FROM pg_constraint WHERE contype = 'x' AND conrelid = {_OF_TABLE}
+    SELECT 'the constraint ' || conname || ': ' || pg_get_constraintdef(oid) FROM pg_constraint
+    WHERE contype = 'x' AND conrelid = {_OF_TABLE}
     UNION ALL SELECT 'the trigger ' || tgname FROM pg_trigger WHERE NOT tgisinternal AND tgrelid = {_OF_TABLE}
-    UNION ALL SELECT 'partitions by ' || pg_get_partkeydef(partrelid) FROM pg_partitioned_table WHERE partrelid = {_OF_TABLE}
     ORDER BY 1
 """  # noqa: S608 - fixed text
 
@@ -298,12 +320,24 @@ def _mysql(connection: Connection, table: Table) -> None:
     for column in table.columns:
         if isinstance(column["type"], NullType):
             column["unknown"] = connection.scalar(text(_MYSQL_TYPE), of | {"column": column["name"]})
+    if getattr(
+        connection.dialect, "is_mariadb", False
+    ):  # which says JSON with a CHECK that SQLAlchemy does not see, as those of other columns
+        for name, check in connection.execute(text(_MARIADB_CHECKS), of):
+            if check == f"json_valid(`{name}`)":
+                table.column(name)["json"] = True
+            else:
+                table.notes.append(f"the check of {name}: {check}")
     table.notes += [f"the trigger {name}" for name in connection.scalars(text(_MYSQL_TRIGGERS), of)]
 
 
 _MYSQL_TYPE = """
     SELECT column_type FROM information_schema.columns
     WHERE table_schema = coalesce(:schema, DATABASE()) AND table_name = :name AND column_name = :column
+"""
+_MARIADB_CHECKS = """
+    SELECT constraint_name, check_clause FROM information_schema.check_constraints
+    WHERE constraint_schema = coalesce(:schema, DATABASE()) AND table_name = :name AND level = 'Column' ORDER BY 1
 """
 _MYSQL_TRIGGERS = """
     SELECT trigger_name FROM information_schema.triggers

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import msgspec
 from msgspec import Struct
 
-from erlen.migrations.inspection.naming import free_name, plural_of, relation_name, snake_name, singular_of
+from erlen.migrations.inspection.naming import free_name, plural_of, relation_name, singular_of, snake_name
 from erlen.migrations.inspection.reading import ForeignKey, Key, Table
 
 __all__ = ["Relation", "Relations", "is_link", "relations_of"]
@@ -47,7 +48,9 @@ def is_link(table: Table) -> bool:
     return sorted(columns) == sorted(column["name"] for column in table.columns) == sorted(table.primary_key)
 
 
-def relations_of(models: Sequence[Table], links: Sequence[Table], classes: Mapping[Key, str], attributes: Mapping[Key, Mapping[str, str]]) -> Relations:
+def relations_of(
+    models: Sequence[Table], links: Sequence[Table], classes: Mapping[Key, str], attributes: Mapping[Key, Mapping[str, str]]
+) -> Relations:
     """Return the relations of each model.
 
     Args:
@@ -58,11 +61,15 @@ def relations_of(models: Sequence[Table], links: Sequence[Table], classes: Mappi
     """
     found: Relations = {table.key: [] for table in models}
     taken = {key: set(names.values()) for key, names in attributes.items()}
+    ways = Counter(frozenset((table.key, foreign.target)) for table in models for foreign in table.foreign_keys)
     pairs: list[tuple[Table, ForeignKey, Relation]] = []
+    both: list[tuple[Relation, Relation]] = []
     for table in models:
         for foreign in table.foreign_keys:
             if foreign.target in found:
                 relation = _forward(table, foreign, classes, attributes[table.key], taken[table.key])
+                if ways[frozenset((table.key, foreign.target))] > 1:
+                    relation.foreign = table.key, foreign.columns
                 found[table.key].append(relation)
                 taken[table.key].add(relation.name)
                 pairs.append((table, foreign, relation))
@@ -71,8 +78,8 @@ def relations_of(models: Sequence[Table], links: Sequence[Table], classes: Mappi
         relation.back = back.name
         found[foreign.target].append(back)
         taken[foreign.target].add(back.name)
-    for table in models:
-        _mark_overlaps(found[table.key])
+        both.append((relation, back))
+    _mark_overlaps(both)
     for link in links:
         first, second = link.foreign_keys
         if first.target in found and second.target in found:
@@ -91,7 +98,6 @@ def _forward(table: Table, foreign: ForeignKey, classes: Mapping[Key, str], attr
         target=foreign.target,
         nullable=any(table.column(name)["nullable"] for name in foreign.columns),
         foreign_key=foreign,
-        foreign=(table.key, foreign.columns) if _ways(table, foreign) > 1 else None,
         remote=foreign.target_columns if to_itself else (),
     )
 
@@ -102,7 +108,8 @@ def _back(table: Table, foreign: ForeignKey, forward: Relation, classes: Mapping
     own = snake_name(classes[table.key])
     name = own if one else plural_of(own)
     single = not one and foreign.target == table.key
-    names = [f"{forward.name}_{name}"] if _ways(table, foreign) > 1 else ["children" if single else name, f"{forward.name}_{name}"]
+    alone = sum(each.target == foreign.target for each in table.foreign_keys) == 1
+    names = ["children" if single else name, f"{forward.name}_{name}"] if alone else [f"{forward.name}_{name}"]
     return Relation(
         name=free_name(names, taken),
         target=table.key,
@@ -114,17 +121,14 @@ def _back(table: Table, foreign: ForeignKey, forward: Relation, classes: Mapping
     )
 
 
-def _ways(table: Table, foreign: ForeignKey) -> int:
-    return sum(each.target == foreign.target for each in table.foreign_keys)
-
-
-def _mark_overlaps(relations: Sequence[Relation]) -> None:
+def _mark_overlaps(both: Sequence[tuple[Relation, Relation]]) -> None:
     """Let those that set the same column know of each other, which SQLAlchemy would warn of."""
-    forward = [relation for relation in relations if relation.link is None and not relation.many]
-    for relation in forward:
-        for other in forward:
-            if other is not relation and set(other.foreign_key.columns) & set(relation.foreign_key.columns):
-                relation.overlaps += [other.name, other.back]
+    for forward, back in both:
+        for other, other_back in both:
+            shared = back.target == other_back.target and set(forward.foreign_key.columns) & set(other.foreign_key.columns)
+            if other is not forward and shared:
+                forward.overlaps += [other.name, other_back.name]
+                back.overlaps += [other.name, other_back.name]
 
 
 def _link(

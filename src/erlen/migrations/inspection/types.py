@@ -5,22 +5,24 @@ from __future__ import annotations
 import datetime
 import re
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from copy import copy
 from decimal import Decimal
 from typing import Any
 
+import sqlalchemy
 from msgspec import Struct
 from sqlalchemy import JSON, Boolean, Date, Double, Enum, Float, Integer, Interval, Numeric, String, Uuid
 from sqlalchemy.dialects import mysql, postgresql
+from sqlalchemy.exc import CompileError
 from sqlalchemy.types import DOUBLE, NullType, TypeEngine
 
 from erlen.db.columns import Duration, JsonValue, LongBytes, LongText, Moment, TimeOfDay
 from erlen.migrations.inspection.layout import Call, Expression, Imports, quoted
-from erlen.migrations.inspection.naming import class_name, free_name, snake_name
+from erlen.migrations.inspection.naming import class_name, free_name, singular_of, snake_name
 from erlen.migrations.inspection.reading import Found, Table
 
-__all__ = ["Typed", "TypeWriter"]
+__all__ = ["TypeWriter", "Typed"]
 
 
 class Typed(Struct, frozen=True):
@@ -52,18 +54,19 @@ class TypeWriter:
         """Return what a column's type becomes."""
         if isinstance(column["type"], NullType):
             return Typed(self._imports.use("Any", "typing"), self._unknown(column.get("unknown", "")))
-        return self._typed(self._plain(column["type"]), f"{table.name}_{column['name']}")
+        return self._typed(self._plain(column["type"]), _literal_name(table, column["name"]))
 
     def choice(self, table: Table, name: str, values: tuple[str | int, ...]) -> Typed:
         """Return the type of a column that a CHECK holds to some values, as Erlen's own `Literal` columns are."""
-        return Typed(self._literal(f"{table.name}_{name}", values))
+        return Typed(self._literal(_literal_name(table, name), values))
 
-    def explicit(self, type_: TypeEngine[Any]) -> Expression:
-        """Return a column type in full."""
-        if isinstance(type_, NullType):
-            return self._unknown("")
-        typed = self._typed(self._plain(type_), "")
-        return typed.type if typed.type is not None else self._written(self._plain(type_))
+    def explicit(self, column: Mapping[str, Any]) -> Expression:
+        """Return a column's type in full, for a column without annotation."""
+        return self._imports.use("JSON") if column.get("json") else self._written(self._plain(column["type"]))
+
+    def is_same(self, type_: TypeEngine[Any], other: TypeEngine[Any]) -> bool:
+        """Whether two types make the same column."""
+        return self._same(self._plain(type_), other)
 
     def _typed(self, type_: TypeEngine[Any], name: str) -> Typed:
         if isinstance(type_, Enum | mysql.ENUM):
@@ -83,18 +86,21 @@ class TypeWriter:
         return Typed(self._annotation(type_), self._written(type_))
 
     def _plain(self, type_: TypeEngine[Any]) -> TypeEngine[Any]:
-        """Return a type without what MySQL shows and nobody said: how wide numbers are shown, the ordinary collation."""
+        """Return a type without what a database shows and nobody said: how wide numbers are shown, the ordinary collation."""
         if self._dialect.name not in ("mysql", "mariadb"):
+            if isinstance(type_, String) and type_.collation == "default":  # as PostgreSQL says of domains
+                return String(type_.length)
             return type_
         if isinstance(type_, mysql.TINYINT) and type_.display_width == 1:
             return Boolean()
         type_ = copy(type_)
         if isinstance(type_, Integer) and not getattr(type_, "zerofill", False):
             type_.display_width = None  # type: ignore[attr-defined]
-        if isinstance(type_, String) and type_.collation == self._collation:
-            type_.collation = None
-            if hasattr(type_, "charset"):
-                type_.charset = None
+        if isinstance(type_, String) and type_.collation is not None:
+            if hasattr(type_, "charset") and type_.collation.startswith(f"{type_.charset}_"):
+                type_.charset = None  # which the collation says
+            if type_.collation == self._collation:
+                type_.collation = None
         return type_
 
     def _number(self, type_: Numeric[Any]) -> Typed:
@@ -136,7 +142,7 @@ class TypeWriter:
         parts: list[Expression] = [quoted(str(type_.name)), typed.type if typed.type is not None else self._written(inner)]
         for option in ("schema", "collation", "constraint_name", "check", "default"):
             value = getattr(type_, option, None)
-            if value is not None and value != "":
+            if value is not None and str(value) not in ("", "default"):
                 parts.append(f"{option}={quoted(str(value))}")
         if type_.not_null:
             parts.append("not_null=True")
@@ -153,28 +159,20 @@ class TypeWriter:
         return self.unknown[said]
 
     def _annotation(self, type_: TypeEngine[Any]) -> str:
-        if isinstance(type_, JSON):
-            return self._imports.use("Any", "typing")
+        for kind, annotation in _ANNOTATIONS:
+            if isinstance(type_, kind):
+                return annotation
         try:
             found = type_.python_type
         except NotImplementedError:
-            return self._imports.use("Any", "typing")
-        if isinstance(type_, postgresql.HSTORE):
-            return "dict[str, str | None]"
-        if isinstance(type_, mysql.SET):
-            return "set[str]"
-        if found.__module__ == "builtins":
-            return found.__name__ if found in (bool, int, float, str, bytes) else self._imports.use("Any", "typing")
+            found = object
+        if found in (bool, int, float, str, bytes):
+            return found.__name__
         return self._imports.use(found.__name__, found.__module__) if found in _CLASSES else self._imports.use("Any", "typing")
 
     def _written(self, type_: TypeEngine[Any]) -> Expression:
         """Return the source of a type: SQLAlchemy's for every database, where that makes the same column."""
-        try:
-            generic = type_.as_generic()
-        except NotImplementedError:
-            generic = type_
-        if type(generic) is not type(type_) and self._same(type_, generic):
-            type_ = generic
+        type_ = next((each for each in self._general(type_) if self._same(type_, each)), type_)
         cls = type(type_)
         if cls.__module__.startswith(f"{_DIALECTS}."):
             head = f"{self._imports.use(cls.__module__.split('.')[2], _DIALECTS)}.{cls.__name__}"
@@ -186,15 +184,38 @@ class TypeWriter:
         arguments = re.sub(r"'([^'\"\\]*)'", r'"\1"', said[:-1].removeprefix("length="))
         return Call(head, arguments.split(", ")) if arguments else head
 
+    def _general(self, type_: TypeEngine[Any]) -> Iterator[TypeEngine[Any]]:
+        """Yield SQLAlchemy's types for every database that may say the same."""
+        try:
+            yield type_.as_generic()
+        except NotImplementedError:
+            pass
+        named = getattr(sqlalchemy, type(type_).__name__, None)
+        if named is not None:
+            yield type_.adapt(named)
+
     def _same(self, type_: TypeEngine[Any], other: TypeEngine[Any]) -> bool:
-        return self._compiled(type_) == self._compiled(other)
+        return self._compiled(type_) == self._compiled(other) != ""
 
     def _compiled(self, type_: TypeEngine[Any]) -> str:
-        return type_.compile(dialect=self._dialect)
+        try:
+            return type_.compile(dialect=self._dialect)
+        except CompileError:  # VARCHAR without a length, on MySQL
+            return ""
+
+
+def _literal_name(table: Table, column: str) -> str:
+    return f"{singular_of(snake_name(table.name))}_{snake_name(column)}"
 
 
 _DIALECTS = "sqlalchemy.dialects"
 _CLASSES = (Decimal, datetime.date, datetime.datetime, datetime.time, datetime.timedelta, uuid.UUID)
+# What SQLAlchemy does not say of its types, or otherwise.
+_ANNOTATIONS: tuple[tuple[Any, str], ...] = (
+    (postgresql.HSTORE, "dict[str, str | None]"),
+    (mysql.SET, "set[str]"),
+    ((postgresql.TSVECTOR, postgresql.MONEY), "str"),
+)
 # Kinds of types, what their annotation becomes by itself, and the module and name of the annotation.
 _DEFAULTS: tuple[tuple[Any, TypeEngine[Any], str, str], ...] = (
     (Boolean, Boolean(), "", "bool"),
@@ -209,4 +230,3 @@ _DEFAULTS: tuple[tuple[Any, TypeEngine[Any], str, str], ...] = (
     (TypeEngine, Moment(), "datetime", "datetime"),
     (TypeEngine, TimeOfDay(), "datetime", "time"),
 )
-

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, Protocol, cast
 
 from msgspec import Struct
 from sqlalchemy import Column, Dialect, ForeignKeyConstraint, MetaData, Table, UniqueConstraint
+from sqlalchemy.exc import CircularDependencyError
 from sqlalchemy.orm import Mapper
+from sqlalchemy.orm.exc import UnmappedColumnError
 from sqlalchemy.schema import sort_tables_and_constraints
 
 from erlen.db.annotations import annotations_of
@@ -73,14 +75,24 @@ class Entity(Struct, eq=False, kw_only=True):
     kinds: dict[str, Any] = {}  # a Struct copies it for each
     """The models that share the table, by name, with the values of `discriminator`."""
     discriminator: str = ""
+    mappers: tuple[Mapper[Any], ...] = ()
+    """Of the models that share the table, the parent first."""
 
     @property
     def is_link(self) -> bool:
         """Whether it has no model, as a table between two others."""
         return not self.kinds
 
-    def field_of(self, column: Column[Any]) -> Field:
-        return next(field for field in self.fields.values() if field.column is column)
+    @property
+    def family(self) -> object:
+        """The table of the first class that its model inherits from."""
+        return self.mappers[0].base_mapper.local_table if self.mappers else self.table
+
+    def names_for(self, columns: Iterable[Column[Any]]) -> tuple[str, ...]:
+        """Return the fields of columns; nothing if the database computes one of them."""
+        names = {field.column: field.name for field in self.fields.values()}
+        found = [names.get(column, "") for column in columns]
+        return tuple(found) if all(found) else ()
 
 
 def entities_of(metadata: MetaData, base: type[Base], dialect: Dialect) -> list[Entity]:
@@ -95,8 +107,7 @@ def entities_of(metadata: MetaData, base: type[Base], dialect: Dialect) -> list[
     for mapper in mappers:
         if isinstance(mapper.local_table, Table):
             by_table.setdefault(mapper.local_table, []).append(mapper)
-    tables = sorted(metadata.tables.values(), key=lambda table: str(table.fullname))
-    order: list[Table] = [table for table, _ in sort_tables_and_constraints(tables) if table is not None]
+    order = _in_order(sorted(metadata.tables.values(), key=lambda table: str(table.fullname)))
     models = [by_table[table][0].class_.__name__ for table in order if table in by_table]
     doubled = {name for name in models if models.count(name) > 1}
     made = [_entity(table, by_table.get(table, []), doubled, dialect) for table in order]
@@ -113,14 +124,16 @@ def chosen(entities: Sequence[Entity], names: Iterable[str], excluded: Iterable[
     Raises:
         RowsError: for a name that is not known, saying which one is nearest.
     """
-    wanted = {id(each) for name in names for each in _family(find(entities, name), entities)}
-    unwanted = {id(each) for name in excluded for each in _family(find(entities, name), entities)}
-    kept = [each for each in entities if (not wanted or id(each) in wanted) and id(each) not in unwanted]
-    links = [each for each in entities if each.is_link and each.references and id(each) not in unwanted]
-    ends = {id(each) for each in kept if not each.is_link}
-    between = {id(link) for link in links if all(id(reference.target) in ends for reference in link.references)}
-    dangling = {id(link) for link in links if not between >= {id(link)} and id(link) not in wanted}
-    return [each for each in entities if (each in kept or id(each) in between) and id(each) not in dangling]
+    wanted = {find(entities, name).family for name in names}
+    unwanted = {find(entities, name).family for name in excluded}
+
+    def is_kept(entity: Entity) -> bool:
+        if entity.family in unwanted:
+            return False
+        ends = {reference.target.family for reference in entity.references} if entity.is_link else set()
+        return entity.family in wanted or (not ends & unwanted and (not wanted or (bool(ends) and ends <= wanted)))
+
+    return [entity for entity in entities if is_kept(entity)]
 
 
 def find(entities: Iterable[Entity], name: str) -> Entity:
@@ -143,6 +156,28 @@ def names_of(entities: Iterable[Entity]) -> Mapping[str, Entity]:
     return named | {kind: entity for entity in entities for kind in entity.kinds} | {entity.name: entity for entity in entities}
 
 
+def _in_order(tables: Sequence[Table]) -> list[Table]:
+    """Put tables after those that they refer to; in circles, at least after those that they must refer to."""
+    sort = cast("_Sort", sort_tables_and_constraints)  # where a circle is no warning, as it is for `sorted_tables`
+
+    def is_needed(constraint: ForeignKeyConstraint) -> bool | None:
+        return None if any(column.nullable for column in constraint.columns) else False
+
+    def is_part_of_key(constraint: ForeignKeyConstraint) -> bool | None:
+        return False if any(column.primary_key for column in constraint.columns) else None
+
+    for judge in (is_needed, is_part_of_key):
+        try:
+            return [table for table, _ in sort(tables, judge) if table is not None]
+        except CircularDependencyError:
+            continue
+    return [table for table, _ in sort(tables, lambda _: None) if table is not None]
+
+
+def _qualified(mapper: Mapper[Any]) -> str:
+    return f"{mapper.class_.__module__}.{mapper.class_.__qualname__}"
+
+
 def _entity(table: Table, mappers: Sequence[Mapper[Any]], doubled: set[str], dialect: Dialect) -> Entity:
     fields: dict[str, Field] = {}
     for column in table.columns:
@@ -162,9 +197,10 @@ def _entity(table: Table, mappers: Sequence[Mapper[Any]], doubled: set[str], dia
         table=table,
         fields=fields,
         key=key,
-        counted=len(key) == 1 and not sole.foreign_keys and is_made([sole], first or _NO_MAPPER),
+        counted=len(key) == 1 and not sole.foreign_keys and _is_made(sole, first),
         kinds={mapper.class_.__name__: mapper.polymorphic_identity for mapper in mappers if mapper.class_.__name__ not in doubled},
         discriminator=names.get(discriminator, "") if isinstance(discriminator, Column) else "",
+        mappers=tuple(mappers),
     )
 
 
@@ -172,10 +208,11 @@ def _field(column: Column[Any], mappers: Sequence[Mapper[Any]], dialect: Dialect
     codec = codec_of(column.type, dialect)
     private = isinstance(column.type, EncryptedValue)
     for mapper in mappers:
-        prop = mapper.columntoproperty.get(column)
-        if prop is None:
+        try:
+            prop = mapper.get_property_by_column(column)
+        except UnmappedColumnError:
             continue
-        made = is_made([column], mapper)
+        made = _is_made(column, mapper)
         annotation = annotations_of(mapper.class_).get(prop.key)
         return Field(
             name=prop.key,
@@ -185,8 +222,17 @@ def _field(column: Column[Any], mappers: Sequence[Mapper[Any]], dialect: Dialect
             required=not column.nullable and not made,
             private=private or any(field.private for field in fields_of(mapper.class_) if field.name == prop.key),
         )
-    required = not column.nullable and not is_made([column], _NO_MAPPER)
+    required = not column.nullable and not _is_made(column, None)
     return Field(name=str(column.key), column=column, codec=codec, required=required, private=private)
+
+
+def _is_made(column: Column[Any], mapper: Mapper[Any] | None) -> bool:
+    """Whether a column of one table has a value without being given one; the key of an inherited class has none here."""
+    if column.foreign_keys:
+        return column.default is not None or column.server_default is not None
+    if mapper is not None:
+        return is_made([column], mapper)
+    return column.default is not None or column.server_default is not None or column is column.table.autoincrement_column
 
 
 def _connect(entities: Mapping[Table, Entity]) -> None:
@@ -209,14 +255,11 @@ def _references(entity: Entity, entities: Mapping[Table, Entity]) -> Iterator[Re
         target = entities.get(constraint.referred_table)
         if target is None:
             continue
-        fields = [entity.field_of(element.parent) for element in constraint.elements]
-        yield Reference(
-            tuple(field.name for field in fields),
-            target,
-            tuple(target.field_of(element.column).name for element in constraint.elements),
-            any(field.column.nullable for field in fields) and not any(field.column.primary_key for field in fields),
-            bool(constraint.deferrable),
-        )
+        columns = [element.parent for element in constraint.elements]
+        names, others = entity.names_for(columns), target.names_for(element.column for element in constraint.elements)
+        if names and others:
+            optional = any(column.nullable for column in columns) and not any(column.primary_key for column in columns)
+            yield Reference(names, target, others, optional, bool(constraint.deferrable))
 
 
 def _root(column: Column[Any], entities: Mapping[Table, Entity]) -> Entity | None:
@@ -227,7 +270,7 @@ def _root(column: Column[Any], entities: Mapping[Table, Entity]) -> Entity | Non
             return None
         seen.append(column)
         column = min(column.foreign_keys, key=lambda key: str(key.target_fullname)).column
-    entity = entities.get(column.table)  # type: ignore[arg-type]  # what is no table is not found
+    entity = entities.get(column.table)
     if not seen or entity is None or [field.column for field in map(entity.fields.__getitem__, entity.key)] != [column]:
         return None
     return entity
@@ -263,14 +306,15 @@ def _candidates(entity: Entity) -> Iterator[tuple[str, ...]]:
     places = {column: place for place, column in enumerate(table.columns)}
     for constraint in sorted(unique, key=lambda each: [places.get(column, -1) for column in each.columns]):
         columns = list(constraint.columns)
-        if columns and len(getattr(constraint, "expressions", columns)) == len(columns) and not any(each.nullable for each in columns):
-            yield tuple(entity.field_of(column).name for column in columns)
+        names = entity.names_for(columns)
+        if names and len(getattr(constraint, "expressions", columns)) == len(columns) and not any(each.nullable for each in columns):
+            yield names
     if entity.key and not entity.counted:
         yield entity.key
 
 
 def _said(entity: Entity) -> tuple[str, ...]:
-    mapper = next((each for each in _mappers(entity) if hasattr(each.class_, "__natural_key__")), None)
+    mapper = next((each for each in entity.mappers if hasattr(each.class_, "__natural_key__")), None)
     if mapper is None:
         return ()
     said: Any = mapper.class_.__natural_key__
@@ -283,21 +327,9 @@ def _said(entity: Entity) -> tuple[str, ...]:
     return names if all(name in entity.fields for name in names) else ()  # the parent's, in a table of its own
 
 
-def _mappers(entity: Entity) -> Iterator[Mapper[Any]]:
-    for table_mapper in sorted(entity.mappers, key=lambda each: len(list(each.iterate_to_root()))):
-        yield table_mapper
+class _Sort(Protocol):
+    """SQLAlchemy's function, which has no types."""
 
-
-def _family(entity: Entity, entities: Sequence[Entity]) -> Iterator[Entity]:
-    """Yield a table with those that its rows continue in (joined-table inheritance)."""
-    wanted = {id(entity)}
-    while True:
-        before = len(wanted)
-        for child in entities:
-            parents = [each.target for each in child.references if each.fields == child.key and not child.is_link]
-            for parent in parents:
-                if id(child) in wanted or id(parent) in wanted:
-                    wanted |= {id(child), id(parent)}
-        if len(wanted) == before:
-            break
-    yield from (each for each in entities if id(each) in wanted)
+    def __call__(
+        self, tables: Sequence[Table], filter_fn: Callable[[ForeignKeyConstraint], bool | None]
+    ) -> list[tuple[Table | None, object]]: ...

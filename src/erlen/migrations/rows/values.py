@@ -99,7 +99,7 @@ def _boolean(value: Any) -> bool:
     return value
 
 
-def _number(value: float) -> Any:
+def _number(value: Any) -> Any:
     """JSON has no infinities and no NaN: they are texts. A zero has no sign, which not every database keeps."""
     if isinstance(value, Decimal):  # a column that gives numbers as Decimal
         return _decimal(value)

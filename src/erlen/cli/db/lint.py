@@ -1,0 +1,164 @@
+"""`erlen db lint`: the steps of migrations that lock tables, lose data or break code that runs meanwhile."""
+
+from __future__ import annotations
+
+import sys
+import textwrap
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from erlen.cli.db.common import database_option, reporting, targets
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from erlen.migrations.lint import Finding
+    from erlen.migrations.migration import Migration
+    from erlen.migrations.target import Target
+
+__all__ = ["lint", "report"]
+
+DIALECTS = ("postgresql", "mysql", "mariadb", "sqlite")
+COLOURS = {"loses data": "red", "fails": "red", "breaks running code": "red"}
+
+
+@click.command()
+@click.argument("given", nargs=-1, metavar="[MIGRATION]…")
+@click.option("--all", "every", is_flag=True, help="All migrations, not only those that the database lacks.")
+@click.option("--dialect", type=click.Choice(DIALECTS), help="The production server's, where that is another than the one here.")
+@click.option("--plan", "is_plan", is_flag=True, help="Write the way around as migrations, in place of pending ones.")
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@database_option
+@click.pass_obj
+def lint(
+    spec: str | None, given: Sequence[str], *, names: Sequence[str], every: bool, dialect: str | None, is_plan: bool, as_json: bool
+) -> None:
+    """Find the steps of migrations that lock tables, lose data, or break code that runs meanwhile.
+
+    Looks at each MIGRATION (number, name or revision); without one, at those that the database does not have yet, or the last. The
+    database's own kind decides what is a problem; `--dialect`, or the environment variable ERLEN_DIALECT, says that of production.
+
+    A comment on the line, or above it, accepts a finding: `# lint: ignore drop-column: nothing has read it since May`.
+
+    Exits with 1 if there are findings that no comment accepts.
+    """
+    found: list[Finding] = []
+    looked: list[Migration] = []
+    with reporting():
+        from erlen.migrations.lint import lint as find
+
+        for target in targets(spec, names):
+            wanted = _wanted(target, given, every=every)
+            looked += wanted
+            found += find(target, wanted, dialect=dialect)
+    if as_json:
+        click.echo(_json(found))
+    else:
+        report(found, looked)
+    if any(not finding.reason for finding in found):
+        sys.exit(1)
+
+
+def report(found: Sequence[Finding], looked: Sequence[Migration]) -> None:
+    """Print findings for people, those that are accepted last."""
+    if not looked:
+        click.echo("There are no migrations.")
+        return
+    for finding in found:
+        if not finding.reason:
+            _show(finding)
+    accepted = [finding for finding in found if finding.reason]
+    for finding in accepted:
+        click.echo(f"accepted  {finding.rule}  {_place(finding)}  {finding.reason}")
+    if accepted:
+        click.echo()
+    left = len(found) - len(accepted)
+    names = looked[0].name if len(looked) == 1 else f"{len(looked)} migrations"
+    if left:
+        click.echo(f"{left} finding{'s' if left > 1 else ''} in {names}.")
+        if any(finding.has_plan and not finding.reason for finding in found):
+            click.echo("`erlen db lint --plan` writes the way around as migrations.")
+    else:
+        click.echo(f"Nothing that locks, loses or breaks in {names}.")
+
+
+def _show(finding: Finding) -> None:
+    colour = COLOURS.get(finding.severity, "yellow")
+    click.echo(f"{click.style(finding.severity, fg=colour, bold=True)}  {finding.rule}  {_place(finding)}")
+    if finding.sql:
+        click.echo(click.style(_wrapped(finding.sql, 3), dim=True))
+    click.echo(_wrapped(finding.why))
+    click.echo(_wrapped(f"fix {finding.fix}"))
+    click.echo()
+
+
+def _wrapped(text: str, lines: int | None = None) -> str:
+    return textwrap.fill(
+        text,
+        100,
+        initial_indent="  ",
+        subsequent_indent="  ",
+        break_long_words=False,
+        break_on_hyphens=False,
+        max_lines=lines,
+        placeholder=" …",
+    )
+
+
+def _place(finding: Finding) -> str:
+    inside = Path(finding.place).is_relative_to(Path.cwd())
+    return str(Path(finding.place).relative_to(Path.cwd())) if inside else finding.place
+
+
+def _wanted(target: Target, names: Sequence[str], *, every: bool) -> list[Migration]:
+    """Return the migrations to look at."""
+    from erlen.migrations.plan import find
+
+    migrations = target.migrations()
+    if names:
+        return [find(migrations, name) for name in names]
+    if every:
+        return list(migrations)
+    return _pending(target, migrations) or list(migrations[-1:])
+
+
+def _pending(target: Target, migrations: Sequence[Migration]) -> list[Migration]:
+    """Return what the database lacks; all, if it does not answer."""
+    from sqlalchemy.exc import DBAPIError
+
+    from erlen.migrations.connection import connect
+    from erlen.migrations.records import adopt_alembic, applied, read_records
+
+    file = target.database.url(target.name).database
+    if target.dialect == "sqlite" and file is not None and not Path(file).exists():  # which connecting would make
+        return list(migrations)
+    try:
+        with connect(target) as connection:
+            records = read_records(connection)
+            there = applied(records) if records else {each.revision for each in adopt_alembic(connection, migrations)}
+    except DBAPIError:
+        return list(migrations)
+    return [migration for migration in migrations if migration.revision not in there]
+
+
+def _json(found: Sequence[Finding]) -> str:
+    import msgspec
+
+    rows = [
+        {
+            "rule": finding.rule,
+            "severity": finding.severity,
+            "migration": finding.migration.name,
+            "file": str(finding.migration.path),
+            "line": finding.line,
+            "sql": finding.sql,
+            "why": finding.why,
+            "fix": finding.fix,
+            "plan": finding.has_plan,
+            "accepted": finding.reason or None,
+        }
+        for finding in found
+    ]
+    return msgspec.json.format(msgspec.json.encode(rows), indent=2).decode()

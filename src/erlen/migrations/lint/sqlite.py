@@ -1,0 +1,64 @@
+"""SQLite: Alembic alters a table by a copy that takes its place; here that is read as the changes it stands for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+from msgspec.structs import replace
+
+from erlen.migrations.lint.change import Change
+from erlen.migrations.lint.finding import Problem
+from erlen.migrations.lint.progress import Progress
+from erlen.migrations.lint.tables import Table
+
+__all__ = ["judge", "rebuilds", "steps_of"]
+
+
+def judge(change: Change, progress: Progress) -> Iterator[Problem]:
+    """Yield what is wrong with a change on SQLite, which has one writer at a time anyway."""
+    if change.kind == "set not null" and progress.is_live(change.table) and not progress.is_filled(change.table, change.name):
+        why = f"It fails if a row has NULL in {change.table}.{change.name}."
+        yield Problem("set-not-null", "fails", why, f"fill {change.name} in before, with an UPDATE of the rows that have none")
+
+
+def rebuilds(changes: Sequence[list[Change]]) -> list[list[Change]]:
+    """Put one change, `rebuild`, in the place of four statements: make a copy, fill it, drop the table, give the copy its name."""
+    found = [list(each) for each in changes]
+    for place, each in enumerate(found):
+        if len(each) != 1 or each[0].kind != "rename table":
+            continue
+        copy, table = each[0].table, each[0].to
+        create = _last(found[:place], "create table", copy)
+        insert = _last(found[:place], "insert", copy)
+        drop = _last(found[:place], "drop table", table)
+        if create is None or insert is None or drop is None:
+            continue
+        filled = found[insert][0]
+        found[place] = [replace(found[create][0], kind="rebuild", table=table, names=filled.names, source=filled.source)]
+        found[create], found[insert], found[drop] = [], [], []
+    return found
+
+
+def steps_of(rebuild: Change, before: Table | None) -> list[Change]:
+    """Return what a rebuild changes of a table, and the rebuild."""
+    table = rebuild.table
+    selected = re.findall(r"\b\w+\"?\.\"?(\w+)", rebuild.source)
+    sources = dict(zip(rebuild.names, selected, strict=False))
+    found: list[Change] = []
+    if before is not None:
+        found += [Change(kind="drop column", table=table, name=name) for name in before.columns if name not in selected]
+    found += [Change(kind="rename column", table=table, name=old, to=new) for new, old in sources.items() if new != old]
+    for column in rebuild.columns:
+        if column.name not in rebuild.names and not column.generated:
+            found.append(Change(kind="add column", table=table, name=column.name, column=column))
+        elif before is not None and not column.nullable and before.column(sources.get(column.name, column.name)).nullable:
+            found.append(Change(kind="set not null", table=table, name=column.name))
+    return [*found, rebuild]
+
+
+def _last(changes: Sequence[list[Change]], kind: str, table: str) -> int | None:
+    for place in range(len(changes) - 1, -1, -1):
+        if [(each.kind, each.table) for each in changes[place]] == [(kind, table)]:
+            return place
+    return None

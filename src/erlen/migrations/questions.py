@@ -1,0 +1,192 @@
+"""What `make` cannot see from the schemas: renames, and values for the rows that are there. Asked, or answered by options."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from msgspec import Struct
+
+from erlen.errors import ErlenError
+from erlen.migrations.compare import Change, compare
+from erlen.migrations.renames import Pair, pairs_of_columns, pairs_of_tables
+from erlen.migrations.state import Column, State, full_name
+from erlen.migrations.steps import Answers, literal_sql, renamed
+
+__all__ = ["Asked", "Question", "Unanswered", "UnknownName"]
+
+
+class Question(Struct, frozen=True, kw_only=True):
+    """One thing to decide."""
+
+    text: str
+    options: tuple[str, ...]
+    """What answers it on the command line, each way: `--rename book.title=name`."""
+    choices: tuple[str, ...] = ()
+    """The letters of the answers; none where a value is wanted."""
+    default: str | None = None
+
+
+class Unanswered(ErlenError):
+    """Questions that nobody is there to answer."""
+
+    def __init__(self, questions: Sequence[Question]) -> None:
+        self.questions = questions
+        lines = [f"  {question.text}\n    {'  or  '.join(question.options)}" for question in questions]
+        super().__init__("this needs an answer, by a terminal or by options:\n" + "\n".join(lines))
+
+
+class UnknownName(ErlenError):
+    """An option that names nothing that changes."""
+
+
+class Asked:
+    """Finds the answers: from options, or else by asking.
+
+    Args:
+        renames: `book.title=name`, `book=novel`.
+        new: what is not renamed though it may look so: `book.name`, `novel`.
+        fills: values for rows that are there: `{"book.author": "unknown"}`.
+        prompt: asks a person; None where there is nobody.
+    """
+
+    def __init__(
+        self,
+        renames: Sequence[str] = (),
+        new: Sequence[str] = (),
+        fills: Mapping[str, str] | None = None,
+        prompt: Callable[[Question], str] | None = None,
+    ) -> None:
+        self._renames = dict(_pair(each) for each in renames)
+        self._new = set(new)
+        self._fills = dict(fills or {})
+        self._prompt = prompt
+        self._open: list[Question] = []
+
+    def __call__(self, before: State, after: State, changes: list[Change]) -> Answers:
+        answers = Answers()
+        self._tables(changes, answers)
+        changes = compare(renamed(before, answers), after)
+        self._columns(changes, answers)
+        changes = compare(renamed(before, answers), after)
+        self._values(changes, answers)
+        if self._open:
+            raise Unanswered(self._open)
+        left = [*self._renames, *self._fills]
+        if left:
+            raise UnknownName(f"{left[0]!r} is not among the changes: {', '.join(sorted({_name(change) for change in changes})) or 'none'}")
+        return answers
+
+    def _tables(self, changes: list[Change], answers: Answers) -> None:
+        gone = {full_name(each.table): each.table for each in changes if each.kind == "table" and each.action == "-"}
+        new = {full_name(each.table): each.table for each in changes if each.kind == "table" and each.action == "+"}
+        for old, name in list(self._renames.items()):
+            if old in gone and name in new:
+                answers.tables[gone[old]] = new[name]
+                del self._renames[old]
+        for pair in pairs_of_tables(changes):
+            if pair.table not in answers.tables and pair.new not in answers.tables.values() and self._is_rename(pair):
+                answers.tables[pair.table] = pair.new
+
+    def _columns(self, changes: list[Change], answers: Answers) -> None:
+        gone = {(each.table, each.name) for each in changes if each.kind == "column" and each.action == "-"}
+        new = {(each.table, each.name) for each in changes if each.kind == "column" and each.action == "+"}
+        old_names = {now: old for old, now in answers.tables.items()}
+        for table, column in sorted(gone, key=str):
+            for spelled in (table, old_names.get(table, table)):
+                name = self._renames.get(f"{full_name(spelled)}.{column}", "")
+                name = name.rpartition(".")[2]
+                if name and (table, name) in new:
+                    answers.columns[table, column] = name
+                    del self._renames[f"{full_name(spelled)}.{column}"]
+        for pair in pairs_of_columns(changes):
+            taken = {(table, name) for (table, _), name in answers.columns.items()}
+            if (pair.table, pair.old) not in answers.columns and (pair.table, pair.new) not in taken and self._is_rename(pair):
+                answers.columns[pair.table, pair.old] = pair.new
+
+    def _is_rename(self, pair: Pair) -> bool:
+        if pair.new_option in self._new:
+            return False
+        question = Question(
+            text=f"{pair.sentence}: renamed, or new?",
+            options=(f"--rename {pair.option}", f"--new {pair.new_option}"),
+            choices=("r", "n"),
+        )
+        return self._ask(question) == "r"
+
+    def _values(self, changes: list[Change], answers: Answers) -> None:
+        for change in changes:
+            if change.kind != "column" or change.action == "-":
+                continue
+            column: Column = change.after
+            facts = column.facts
+            if facts.nullable or facts.computed is not None or facts.identity is not None or facts.counted:
+                continue
+            if change.action == "+" and facts.default is not None:
+                continue
+            if change.action == "~" and not change.before.facts.nullable:
+                continue
+            name = f"{full_name(change.table)}.{change.name}"
+            given = self._fills.pop(name, None)
+            if given is None:
+                proposed = proposed_value(column)
+                told = "is new and must have a value" if change.action == "+" else "must have a value now"
+                question = Question(
+                    text=f"{name} {told}: which one do rows get that are there? (NULL: there are none)",
+                    options=(f"--fill {name}={proposed if proposed is not None else 'VALUE'}",),
+                    default=proposed,
+                )
+                given = self._ask(question)
+            if given is not None:
+                answers.fills[change.table, change.name] = fill_sql(column, given, name)
+
+    def _ask(self, question: Question) -> str | None:
+        if self._prompt is not None:
+            return self._prompt(question)
+        self._open.append(question)
+        return None
+
+
+def proposed_value(column: Column) -> str | None:
+    """Return the model's default as it would be typed; None where it has none that is a plain value."""
+    default = column.item.default
+    value = getattr(default, "arg", None) if default is not None and default.is_scalar else None
+    value = getattr(value, "value", value)
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value) if isinstance(value, str | int | float) and value != "" else "''" if value == "" else None
+
+
+def fill_sql(column: Column, given: str, name: str) -> str | None:
+    """Return what was typed as SQL: texts quoted, numbers as they are; None for NULL.
+
+    Raises:
+        UnknownName: if it is no value of the column.
+    """
+    from erlen.migrations.steps import _python_type
+
+    if given.upper() == "NULL":
+        return None
+    python = _python_type(column.item.type)
+    text = given[1:-1].replace("''", "'") if len(given) > 1 and given[0] == given[-1] == "'" else given
+    if python is bool:
+        if text.lower() not in ("true", "false", "1", "0", "yes", "no"):
+            raise UnknownName(f"{text!r} is no value of {name}: true or false")
+        return "true" if text.lower() in ("true", "1", "yes") else "false"
+    if python is int or python.__name__ in ("float", "Decimal"):
+        try:
+            python(text)
+        except (ValueError, ArithmeticError):
+            raise UnknownName(f"{text!r} is no value of {name}: a number is wanted") from None
+        return text
+    return literal_sql(text)
+
+
+def _pair(option: str) -> tuple[str, str]:
+    old, _, new = option.partition("=")
+    return old.strip(), new.strip()
+
+
+def _name(change: Change) -> str:
+    return f"{full_name(change.table)}.{change.name}" if change.kind == "column" else full_name(change.table)
+
+
