@@ -104,7 +104,13 @@ def _sqlite3(path: str, url: URL) -> Client:
 
 def _psql(path: str, url: URL) -> Client:
     """What libpq reads from the environment is not seen by other users, as arguments are."""
-    said = {"PGHOST": url.host, "PGPORT": url.port, "PGUSER": url.username, "PGPASSWORD": url.password, "PGDATABASE": url.database}
+    said: dict[str, object] = {
+        "PGHOST": url.host,
+        "PGPORT": url.port,
+        "PGUSER": url.username,
+        "PGPASSWORD": url.password,
+        "PGDATABASE": url.database,
+    }
     said |= {variable: url.query[name] for name, variable in _LIBPQ.items() if name in url.query}
     environment = {name: str(value) for name, value in said.items() if value is not None}
     options = f"{environment.get('PGOPTIONS', '')} -c default_transaction_read_only=on".strip()
@@ -118,7 +124,13 @@ def _psql(path: str, url: URL) -> Client:
 
 
 def _mysql(path: str, url: URL) -> Client:
-    said = {"user": url.username, "password": url.password, "host": url.host, "port": url.port, "socket": url.query.get("unix_socket")}
+    said: dict[str, object] = {
+        "user": url.username,
+        "password": url.password,
+        "host": url.host,
+        "port": url.port,
+        "socket": url.query.get("unix_socket"),
+    }
     said |= {option: url.query[name] for name, option in _MYSQL.items() if name in url.query}
     lines = [f'{name}="{_escaped(str(value))}"' for name, value in said.items() if value is not None]
     return Client(
