@@ -94,8 +94,8 @@ CHANGES = {
     "money": ("exact",),
     "choice": ("wide choice", "line", "text"),
     "wide choice": ("choice",),
+        "number choice": ("int",),
     "bool": ("int",),
-    "number choice": ("int",),
 }
 NO_KEY = ("text", "bytes", "json")
 """What MySQL and MariaDB cannot make unique or index."""
@@ -204,7 +204,7 @@ def tidy(models: Models) -> Models:
 @st.composite
 def first_models(draw: st.DrawFn) -> Models:
     models: Models = {}
-    for name in draw(st.lists(st.sampled_from(TABLES), unique=True, max_size=3)):
+    for name in draw(st.lists(st.sampled_from(TABLES), unique=True, min_size=1, max_size=3)):
         models[name] = draw(tables(models))
     return tidy(models)
 
@@ -212,7 +212,7 @@ def first_models(draw: st.DrawFn) -> Models:
 @st.composite
 def tables(draw: st.DrawFn, models: Models) -> TableSpec:
     table = TableSpec(comment=draw(st.sampled_from([None, None, "a table"])))
-    for column in draw(st.lists(st.sampled_from(COLUMNS), unique=True, max_size=5)):
+    for column in draw(st.lists(st.sampled_from(COLUMNS), unique=True, min_size=2, max_size=6)):
         table.columns[column] = draw(column_specs(models, table))
     names = sorted(table.columns)
     if len(names) > 1 and draw(st.booleans()):
@@ -231,8 +231,8 @@ def changed(draw: st.DrawFn, models: Models) -> tuple[Models, Renames]:
     found = deepcopy(models)
     new_tables: dict[str, str] = {}
     new_columns: dict[tuple[str, str], str] = {}
-    for _ in range(draw(st.integers(1, 5))):
-        kind = draw(st.sampled_from(["table", "drop table", "rename table", "column", "drop column", "rename column"] + ["alter"] * 6))
+    for _ in range(draw(st.integers(2, 8))):
+        kind = draw(st.sampled_from(["table", "drop table", "rename table", *["column", "drop column", "rename column"] * 2, *["alter"] * 6]))
         free = [name for name in TABLES if name not in found and name not in models]
         if kind == "table" and free:
             found[draw(st.sampled_from(free))] = draw(tables(found))
@@ -284,15 +284,23 @@ def changed(draw: st.DrawFn, models: Models) -> tuple[Models, Renames]:
 
 @st.composite
 def alterations(draw: st.DrawFn, models: Models, table: TableSpec, spec: ColumnSpec) -> None:
-    what = draw(st.sampled_from(["kind", "null", "default", "unique", "index", "check", "comment", "refers", "computed", "table", "together"]))
-    if what == "kind" and spec.kind in CHANGES and spec.computed is None:
+    possible = ["null", "default", "index", "comment", "table"]
+    possible += ["kind"] * 3 if spec.kind in CHANGES and spec.computed is None else []
+    possible += ["unique"] if spec.kind not in ("bool", "reference", "int", *NO_KEY) and not spec.computed else []
+    possible += ["check"] if spec.kind in NUMBERS else []
+    possible += ["refers"] * 3 if spec.kind == "reference" else []
+    possible += ["computed"] * 3 if spec.computed is not None else []
+    possible += ["together"] if table.together else []
+    what = draw(st.sampled_from(possible))
+    if what == "kind":
+        spec.unique = spec.unique and spec.kind != "bool"
         spec.kind = draw(st.sampled_from(CHANGES[spec.kind]))
         spec.default = spec.default and spec.kind in ("line", "long line", "big")
     elif what == "null":
         spec.nullable = not spec.nullable
     elif what == "default":
         spec.default = not spec.default
-    elif what == "unique" and spec.kind not in ("bool", "reference") and not spec.computed:
+    elif what == "unique":
         spec.unique, spec.index = not spec.unique, False
     elif what == "index":
         spec.index, spec.unique = not spec.index, False
@@ -300,7 +308,7 @@ def alterations(draw: st.DrawFn, models: Models, table: TableSpec, spec: ColumnS
         spec.check = not spec.check
     elif what == "comment":
         spec.comment = None if spec.comment else "other"
-    elif what == "refers" and spec.kind == "reference":
+    elif what == "refers":
         if draw(st.booleans()):
             spec.ondelete = "CASCADE" if spec.ondelete is None else None
         else:

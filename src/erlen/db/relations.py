@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from erlen.db.session import AsyncSession, Session
 
-__all__ = ["AsyncRelations", "Relations", "install"]
+__all__ = ["AsyncRelations", "Relations", "install", "load_for_peers"]
 
 MOST_AT_ONCE = 500
 """Objects that one statement loads for: what every database's limit of parameters allows, and what `selectinload` takes."""
@@ -96,10 +96,10 @@ class AsyncRelations:
 
 def install(session_class: type[AnySession]) -> None:
     """Let the sessions of a class load for all peers. Listeners that change statements come before this one, whose statements they see."""
-    event.listen(session_class, "do_orm_execute", _see_statement)
+    event.listen(session_class, "do_orm_execute", load_for_peers)
 
 
-def _see_statement(execution: ORMExecuteState) -> Result[Any] | None:
+def load_for_peers(execution: ORMExecuteState) -> Result[Any] | None:
     """Answer what SQLAlchemy asks for one object, for all its peers; let every other statement pass."""
     if not execution.is_select:
         return None

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Generator, Sequence
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from inspect import isawaitable
 from threading import get_ident
 from typing import TYPE_CHECKING, Any, Concatenate, Literal, ParamSpec, TypeAlias, TypeVar
 
-from sqlalchemy import Connection, Engine, TextClause, event, inspect, orm
+from sqlalchemy import Connection, Engine, Select, TextClause, event, inspect, orm
 from sqlalchemy.exc import DBAPIError, StatementError
 from sqlalchemy.ext import asyncio
 from sqlalchemy.orm.exc import StaleDataError
 from sqlalchemy.util import await_
 
 from erlen.db.locks import Locked
-from erlen.db.mixins import hide_deleted, stale_conflict
+from erlen.db.mixins import SoftDelete, hide_deleted, stale_conflict
 from erlen.db.queries import AsyncQueries, Queries
 from erlen.db.reading import NeedsTransaction, may_change
-from erlen.db.relations import AsyncRelations, Relations, install
+from erlen.db.relations import AsyncRelations, Relations, load_for_peers
 from erlen.db.validation import validate_pending
 from erlen.db.violations import explain, refusal_of
 from erlen.errors import ErlenError
@@ -197,9 +197,10 @@ class Session(Relations, Queries, orm.Session):
             ValidationError: for values that do not fit, found by the models or by the database.
             Conflict: for a row that somebody else has changed or deleted, where the model is `Versioned`.
         """
+        if self._is_clean() and not self._flushing:
+            return  # before most statements, and then nothing below has anything to do
         self._write_changes()
-        with self._explaining():
-            super().flush(objects)
+        self._explained(super().flush, objects)
 
     def commit(self) -> None:
         """Write what has changed and end the transaction.
@@ -208,10 +209,12 @@ class Session(Relations, Queries, orm.Session):
             ValidationError: as `flush`; also for constraints that the database looks at only now.
         """
         self._write_changes()
-        with self._explaining():
-            super().commit()
+        self._explained(super().commit)
 
     def _execute_internal(self, statement: Any, *arguments: Any, **options: Any) -> Any:  # what `execute`, `scalars` and loading call
+        is_first = options.get("_parent_execute_state") is None
+        if is_first and (self.execution_options or not _is_plain(statement, options.get("execution_options"))):
+            options["_add_event"] = _see_statement
         self._begin_use()
         try:
             return super()._execute_internal(statement, *arguments, **options)
@@ -245,20 +248,18 @@ class Session(Relations, Queries, orm.Session):
     def _write_in_bulk(self, write: Callable[..., None], *arguments: Any, **options: Any) -> None:
         self.start_writing()
         self._wrote = True
-        with self._explaining():
-            write(*arguments, **options)
+        self._explained(write, *arguments, **options)
 
     def _write_changes(self) -> None:
         """Begin to write if objects have changed; before a commit begins, which cannot exchange its own transaction."""
-        if self._reading and (self.new or self.deleted or self.dirty):
+        if self._reading and not self._is_clean():
             self.start_writing()
 
-    @contextmanager
-    def _explaining(self) -> Generator[None, None, None]:
-        """Say what a database refuses as the models would: as faults of fields."""
+    def _explained(self, write: Callable[..., None], *arguments: Any, **options: Any) -> None:
+        """Write, and say what a database refuses as the models would: as faults of fields."""
         self._begin_use()
         try:
-            yield
+            write(*arguments, **options)
         except StaleDataError as error:
             raise stale_conflict(error) from error
         except _REFUSALS as error:
@@ -309,7 +310,7 @@ class Session(Relations, Queries, orm.Session):
             self._run(self._take(self._after_commit, None))
         else:
             self.commit()
-        while self._wrote or self.new or self.deleted or self.dirty:  # by what was called after the commit
+        while self._wrote or not self._is_clean():  # by what was called after the commit
             self.commit()
 
     def close(self) -> None:
@@ -441,6 +442,10 @@ def _user(colour: EngineColour) -> object:
     return current_task()
 
 
+_LOOKED_AT = frozenset({"stream_results", "yield_per", "strict"})
+"""Options of statements that decide how they are executed."""
+
+
 def _is_within(inner: SessionTransaction | None, outer: SessionTransaction) -> bool:
     while inner is not None:
         if inner is outer:
@@ -454,11 +459,31 @@ def _see_pending(session: Session, *_: Any) -> None:
     validate_pending(session)
 
 
-event.listen(Session, "do_orm_execute", hide_deleted)
+def _is_plain(statement: Any, options: Mapping[str, Any] | None) -> bool:
+    """Whether a statement only reads, and nothing of what `_see_statement` looks for can be in it.
+
+    PERF: SQLAlchemy prepares a statement twice where a session has listeners to `do_orm_execute`: a tenth of a `get`.
+    """
+    if type(statement) is not Select or statement._for_update_arg is not None or SoftDelete.__subclasses__():
+        return False
+    if statement._execution_options and not _LOOKED_AT.isdisjoint(statement._execution_options):
+        return False
+    if not options:
+        return True
+    loading = options.get("_sa_orm_load_options")
+    return _LOOKED_AT.isdisjoint(options) and (
+        loading is None or (loading._refresh_state is None and loading._lazy_loaded_from is None)
+    )
 
 
-@event.listens_for(Session, "do_orm_execute")
-def _see_statement(state: ORMExecuteState) -> None:
+def _see_statement(state: ORMExecuteState) -> Any:
+    """Look at a statement before it is executed, and answer what can be loaded for all peers."""
+    hide_deleted(state)
+    _see_writing(state)
+    return load_for_peers(state)  # after the others, whose statements it sees
+
+
+def _see_writing(state: ORMExecuteState) -> None:
     session = state.session
     assert isinstance(session, Session)
     statement: Any = getattr(state.statement, "element", state.statement)  # of `from_statement(…)` and `text(…).columns(…)`
@@ -472,7 +497,6 @@ def _see_statement(state: ORMExecuteState) -> None:
         session.start_writing()  # PostgreSQL's cursors on the server last as long as a transaction
 
 
-install(Session)  # after the others, whose statements it sees
 
 
 @event.listens_for(Session, "after_flush")

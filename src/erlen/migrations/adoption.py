@@ -48,12 +48,9 @@ def adoption_of(target: Target, connection: Connection, records: Mapping[str, Re
 
 def _from_tables(migrations: Sequence[Migration], there: set[str], found: Schema, target: Target) -> Adoption | None:
     """Run the migrations in a scratch database, and find the one that leaves the tables as they are here."""
-    states: list[dict[str, str]] = []
-    with scratch(target) as connection:
-        for migration in migrations:
-            run_all(connection, [migration])
-            states.append(schema_of(connection))
-            connection.rollback()
+    states = _states(migrations, target)
+    if not states:
+        return None
     made = {part for state in states for part in state if not part.startswith(_OF_TABLE)}
     tables = {part.removeprefix("table ") for state in states for part in state if part.startswith("table ")}
     if not tables & {name for name in map(_table_of, found) if name}:
@@ -72,6 +69,20 @@ def _from_tables(migrations: Sequence[Migration], there: set[str], found: Schema
         "  fix  say which migration it is at: `erlen db migrate --fake NAME`\n"
         "  fix  or, if its rows may go, make it anew: `erlen db reset`"
     )
+
+
+def _states(migrations: Sequence[Migration], target: Target) -> list[dict[str, str]]:
+    """Return the schema after each migration, or none where they do not make a database from nothing: they are for what is there."""
+    states: list[dict[str, str]] = []
+    with scratch(target) as connection:
+        for migration in migrations:
+            try:
+                run_all(connection, [migration])
+            except Exception:  # noqa: BLE001 - whatever it is, it will be told when the migration is run on the database itself
+                return []
+            states.append(schema_of(connection))
+            connection.rollback()
+    return states
 
 
 def _table_of(part: str) -> str | None:

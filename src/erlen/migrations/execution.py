@@ -11,6 +11,7 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection
 
 from erlen.migrations.migration import HistoryError, Migration
+from erlen.migrations.sqlite import rebuilding
 
 __all__ = ["Direction", "configure", "run", "run_all"]
 
@@ -87,10 +88,16 @@ def run(
     function = getattr(migration.load(), direction, None)
     if function is None:
         raise HistoryError(f"{migration.path} has no `{direction}()`: it cannot be {'run' if direction == 'upgrade' else 'rolled back'}")
-    with Operations.context(context) as operations:
+    operations = Operations(context)
+    operations._install_proxy()
+    try:
+        if context.dialect.name == "sqlite" and not context.as_sql:
+            rebuilding(operations)
         if prepare is not None:
             prepare(operations)
         function()
+    finally:
+        operations._remove_proxy()
 
 
 def run_all(

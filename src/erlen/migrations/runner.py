@@ -24,12 +24,12 @@ from erlen.migrations.connection import Limits, connect, open_engine
 from erlen.migrations.execution import Direction, configure, without_foreign_keys
 from erlen.migrations.execution import run as run_file
 from erlen.migrations.locks import Busy, holders, limit, not_to_be_had, one_at_a_time, pauses, process_of
-from erlen.migrations.migration import Migration
+from erlen.migrations.migration import HistoryError, Migration
 from erlen.migrations.plan import Plan, Step, plan_rollback, plan_upgrade, replaced_by
 from erlen.migrations.records import Progress, Record, State, forget, has_table, make_table, read_records, record
 from erlen.migrations.sqlite import ForeignKeyFault, foreign_key_faults
 from erlen.migrations.target import FOLDER, Target
-from erlen.migrations.tracking import Observer, Tracker, Watch
+from erlen.migrations.tracking import Interrupted, Observer, Tracker, Watch
 
 __all__ = ["MigrationError", "Options", "Runner", "migrate", "open_runner", "rollback"]
 
@@ -272,7 +272,7 @@ class Runner(Struct, frozen=True, kw_only=True):
                     with self.gate.through(tracker):
                         run_file(context, migration, direction)
                     tracker.check_end()
-                except ErlenError:
+                except (Busy, HistoryError, Interrupted):
                     raise
                 except Exception as error:
                     if isinstance(error, DBAPIError) and is_locked(error.orig):
@@ -424,7 +424,7 @@ def _failure(migration: Migration, error: Exception, tracker: Tracker) -> str:
         statement = f"\n  in   {' '.join(error.statement.split())[:300]}" if error.statement else ""
         said = f"the database says: {str(error.orig).strip()}{statement}"
     else:
-        said = f"{type(error).__name__}: {error}"
+        said = str(error) if isinstance(error, ErlenError) else f"{type(error).__name__}: {error}"
     return f"{where}\n  {said}\n  kept {tracker.kept()}"
 
 

@@ -450,6 +450,8 @@ def neutral_value(column: Column, table: TableState) -> str:
     kind = column.item.type
     if isinstance(kind, sa.Enum):
         return literal_sql(kind.enums[0])
+    if isinstance(_bare(kind), sa.JSON):
+        return "'{}'"
     for part in table.parts.values():
         if isinstance(part.item, Check) and (first := _first_choice(part.item.sql, column.item.name)) is not None:
             return first
@@ -463,7 +465,6 @@ def neutral_value(column: Column, table: TableState) -> str:
         "date": "'1970-01-01'",
         "time": "'00:00:00'",
         "timedelta": "'0'",
-        "dict": "'{}'",
         "UUID": "'00000000-0000-0000-0000-000000000000'",
     }
     return fixed.get(python.__name__, "''")
@@ -479,11 +480,15 @@ def literal_sql(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
-def _python_type(kind: Any) -> type:
+def _bare(kind: Any) -> Any:
     while isinstance(kind, sa.types.TypeDecorator):
         kind = kind.impl_instance
+    return kind
+
+
+def _python_type(kind: Any) -> type:
     try:
-        found: type = kind.python_type
+        found: type = _bare(kind).python_type
     except NotImplementedError:
         found = str
     return found
@@ -505,9 +510,7 @@ def needs_using(old: Column, new: Column) -> bool:
 
 
 def _family(column: Column) -> str:
-    kind: Any = column.item.type
-    while isinstance(kind, sa.types.TypeDecorator):
-        kind = kind.impl_instance
+    kind = _bare(column.item.type)
     if isinstance(kind, sa.Enum):
         return ""
     return next((word for cls, word in _FAMILIES if isinstance(kind, cls)), "")
@@ -525,9 +528,7 @@ def _enums_of(state: State) -> dict[tuple[str | None, str], Any]:
     found: dict[tuple[str | None, str], Any] = {}
     for table in state.tables.values():
         for column in table.columns.values():
-            kind: Any = column.item.type
-            while isinstance(kind, sa.types.TypeDecorator):
-                kind = kind.impl_instance
+            kind = _bare(column.item.type)
             if isinstance(kind, sa.ARRAY):
                 kind = kind.item_type
             if isinstance(kind, sa.Enum) and kind.native_enum and kind.name:

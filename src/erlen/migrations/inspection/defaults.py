@@ -45,6 +45,7 @@ def identity(options: Mapping[str, Any], imports: Imports) -> Expression:
 
 def values_of(check: str, column: str) -> tuple[str | int, ...]:
     """Return the values that a CHECK allows in a column, in its order, where it says nothing else; or nothing."""
+    check = check.replace("\\'", "''")  # as MariaDB writes a quote
     texts = tuple(found.replace("''", "'") for found in re.findall(r"'((?:[^']|'')*)'", check))
     rest = re.sub(r"'(?:[^']|'')*'", "", check)
     numbers = () if texts else tuple(int(found) for found in re.findall(r"(?<![\w.])-?\d+(?![\w.])", rest))

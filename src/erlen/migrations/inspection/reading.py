@@ -123,24 +123,23 @@ def read_database(connection: Connection, choose: Choose | None = None) -> Found
         views={},
     )
     _check_schemas(inspector, choose)
+    there: list[str] = []
     schemas = dict.fromkeys(None if schema == inspector.default_schema_name else schema for schema in choose.schemas)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", SAWarning)  # of types and indexes that SQLAlchemy does not know: they are read here
         for schema in schemas:
             hidden = _hidden(connection, schema)
             names = [name for name in inspector.get_table_names(schema) if name not in OWN_TABLES and name not in hidden]
-            chosen = [name for name in names if choose.takes(name)]
-            if chosen:
+            if chosen := [name for name in names if choose.takes(name)]:
                 found.tables |= {table.key: table for table in _tables(inspector, schema, chosen)}
-            views = [*inspector.get_view_names(schema), *(_materialized(inspector, schema) if dialect == "postgresql" else ())]
-            for view in filter(choose.takes, views):
-                if view not in hidden:
-                    found.views[schema, view] = [column["name"] for column in inspector.get_columns(view, schema)]
+            views = [*inspector.get_view_names(schema), *(inspector.get_materialized_view_names(schema) if dialect == "postgresql" else ())]
+            views = [name for name in views if name not in hidden]
+            found.views |= {(schema, view): _names(inspector.get_columns(view, schema)) for view in filter(choose.takes, views)}
+            there += [*names, *views]
         for table in found.tables.values():
             _complete(connection, table)
             table.indexes.sort(key=lambda index: index.name)
-    there = [name for _, name in (*found.tables, *found.views)]
-    if missing := [name for name in choose.only if not any(_matches(each, (name,)) for each in there)]:
+    if missing := [pattern for pattern in choose.only if not any(_matches(name, (pattern,)) for name in there)]:
         raise ErlenError(f"the database {found.name} has no table {', '.join(map(repr, missing))}")
     return found
 
@@ -216,8 +215,8 @@ def _check_schemas(inspector: Inspector, choose: Choose) -> None:
         raise ErlenError(f"the database has no schema {', '.join(map(repr, missing))}, only {', '.join(there)}")
 
 
-def _materialized(inspector: Inspector, schema: str | None) -> Sequence[str]:
-    return inspector.get_materialized_view_names(schema)
+def _names(columns: Sequence[Reflected]) -> list[str]:
+    return [column["name"] for column in columns]
 
 
 def _hidden(connection: Connection, schema: str | None) -> set[str]:
@@ -244,6 +243,12 @@ def _complete(connection: Connection, table: Table) -> None:
 
 def _sqlite(connection: Connection, table: Table) -> None:
     rows = connection.execute(text("SELECT type, name, sql FROM sqlite_master WHERE tbl_name = :name"), {"name": table.name})
+    # The inspector takes no options from a foreign key that leaves the columns which it refers to unsaid.
+    for row in connection.exec_driver_sql(f"PRAGMA foreign_key_list({connection.dialect.identifier_preparer.quote(table.name)})"):
+        for foreign in table.foreign_keys:
+            if row[3] in foreign.columns and row[2].lower() == foreign.target[1].lower():
+                said = {"onupdate": row[5], "ondelete": row[6]}
+                foreign.options.update({name: value for name, value in said.items() if value != "NO ACTION"})
     known = {index.name for index in table.indexes}
     for kind, name, sql in rows:
         if kind == "table":

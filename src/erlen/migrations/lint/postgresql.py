@@ -78,7 +78,7 @@ def _indexes(change: Change, progress: Progress) -> Iterator[Problem]:
     if "concurrently" in change.options:
         return
     if change.kind == "reindex":
-        why = "REINDEX keeps every write to the table waiting, and every query that would use the index, until it is built again."
+        why = "REINDEX keeps every write to the table waiting until its indexes are built again, and every query that could use one."
         yield Problem("reindex", "locks", why, "REINDEX … CONCURRENTLY, within `autocommit_block()`")
     elif change.kind == "create index" and progress.is_live(change.table):
         why = f"A SHARE lock keeps every INSERT, UPDATE and DELETE on {change.table} waiting while the whole table is read; reads go on."

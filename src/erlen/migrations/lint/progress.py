@@ -24,7 +24,6 @@ class Progress(Struct):
     """The tables of today's models."""
     new_tables: set[str] = field(default_factory=set)
     new_columns: set[tuple[str, str]] = field(default_factory=set)
-    new_enums: set[str] = field(default_factory=set)
     updates: dict[str, list[str]] = field(default_factory=dict)
     """The statements that changed rows, by table."""
     in_transaction: bool = True
@@ -56,8 +55,6 @@ class Progress(Struct):
             self.new_tables.add(change.to)
         elif change.kind == "add column":
             self.new_columns.add((change.table, change.name))
-        elif change.kind == "create enum":
-            self.new_enums.add(change.name)
         elif change.kind == "drop table":
             self.new_tables.discard(change.table)
         self.tables.apply(change)
@@ -77,7 +74,7 @@ class Progress(Struct):
                     self.written.setdefault(change.table, line)
                 elif takes_all(change):
                     self.exclusive.setdefault(change.table, line)
-            if change.kind == "add value" and change.name not in self.new_enums:
+            if change.kind == "add value":
                 self.values[change.to] = change.name
             if change.constraint is not None and not change.constraint.is_valid:
                 self.unchecked.add(change.constraint.name)

@@ -11,6 +11,7 @@ from msgspec import Struct
 from sqlalchemy import Column, Connection, and_, bindparam, func, insert, select, text, tuple_, type_coerce, update
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, OperationalError, StatementError
 
+from erlen.db.locks import is_locked
 from erlen.db.violations import explain
 from erlen.migrations.rows.entity import Entity, Reference, RowsError, entities_of
 from erlen.migrations.rows.files import Line, read_lines
@@ -195,9 +196,11 @@ class _Loader:
     def _reasons(self, error: StatementError) -> list[str]:
         if not isinstance(error, DBAPIError):  # what a column's type refused
             return [str(error.orig)]
-        found = explain(error, self._mappers) if isinstance(error, IntegrityError | DataError | OperationalError) else None
+        if error.connection_invalidated or is_locked(error.orig) or not isinstance(error, IntegrityError | DataError | OperationalError):
+            return []
+        found = explain(error, self._mappers)
         if found is None:
-            return [str(error.orig).strip()] if isinstance(error, DataError | IntegrityError) else []
+            return [f"the database says: {str(error.orig).strip()}"]
         return [": ".join(filter(None, (".".join(map(str, fault.location[1:])), fault.message))) for fault in found.faults]
 
     def _settled(self, batch: list[Row]) -> list[Row]:
