@@ -13,7 +13,7 @@ from sqlalchemy import event, func, select, text
 from sqlalchemy.exc import DBAPIError
 
 from erlen import App, ConfigurationError
-from erlen.db import AsyncSession, Database, Mapped, Model, Session
+from erlen.db import AsyncSession, Database, Mapped, Model, PoolExhausted, Session
 from erlen.errors import ErlenError
 
 MakeClient = Callable[..., Any]
@@ -250,3 +250,49 @@ def test_engines_may_be_disposed_by_another_thread_at_the_end_of_the_process(mak
     assert database._finalizer is not None
     database._finalizer()
     assert logs.pool is not pool
+
+
+@pytest.mark.parametrize("backend", ["sqlite", "postgresql", "mariadb"])
+def test_a_full_pool_is_an_answer_that_asks_to_try_again(
+    make: Callable[..., Database], make_client: MakeClient, url_of: Callable[[str], str], backend: str
+) -> None:
+    database = make(url_of(backend), pool_size=1, lock_timeout=0.1)
+    database.create_all()
+    app = App()
+    app.use(database)
+
+    @app.get("/read")
+    def read(db: Session) -> list[str]:
+        return db.all(select(Place.name))
+
+    @app.get("/connect")
+    def connect(db: Session) -> None:
+        db.connection()
+
+    @app.post("/add")
+    def add(db: Session) -> None:
+        db.add(Place(name="new"))
+
+    client = make_client(app, raise_errors=False)
+    with database.session(reading=True) as holder:
+        holder.all(Place)
+        for answer in (client.get("/read"), client.get("/connect"), client.post("/add")):
+            assert (answer.status, answer.headers["retry-after"]) == (503, "1")
+            assert "pool_size" not in answer.text
+    assert client.post("/add").status == 204
+    assert client.get("/read").json() == ["new"]
+
+
+def test_a_full_pool_of_async_code_says_what_to_do(make: Callable[..., Database], tmp_path: Path) -> None:
+    async def wait_in_vain() -> None:
+        database = make(f"sqlite:///{tmp_path}/test.db", pool_size=1, lock_timeout=0.1)
+        database.create_all()
+        async with database.async_session(reading=True) as holder:
+            await holder.all(Place)
+            async with database.async_session(reading=True) as db:
+                with pytest.raises(PoolExhausted) as caught:
+                    await db.all(Place)
+        assert "pool_size=" in caught.value.__notes__[0]
+        await database.dispose_async()
+
+    asyncio.run(wait_in_vain())

@@ -218,7 +218,7 @@ def test_the_prompt_of_our_own(app: Callable[[str], None], database_url: str, fo
     assert "Rotkehlchen" in shown
     assert "(1 row)" in shown
     assert "nothing" in shown  # the error, after which it goes on
-    assert "\nbirds\n" in shown
+    assert "> birds\n" in shown
     assert re.search(r"name +VARCHAR\(40\)", shown)
     assert "Statements end with `;`." in shown
     assert "(1 row changed)" in shown

@@ -360,6 +360,50 @@ def test_what_models_cannot_say_is_a_comment(inspected: Inspected) -> None:
     )
 
 
+EVIL = ('a"""b', "it's", "x\ny", "{z}", "back\\slash", "'''", "# no", "a\u2028b", "semi;colon")
+
+
+@pytest.mark.parametrize("backend", ["sqlite", "postgresql"])
+def test_names_and_texts_of_any_kind_are_only_data(
+    backend: str, url_of: Callable[[str], str], connect_to: Connect, load: Callable[[str], Any], tmp_path: Path
+) -> None:
+    def as_name(text: str) -> str:
+        return '"' + text.replace('"', '""') + '"'
+
+    def as_text(text: str) -> str:
+        return "'" + text.replace("'", "''") + "'"
+
+    with connect_to(url_of(backend)) as connection:
+        for name in EVIL:
+            columns = ", ".join(f"{as_name(each)} varchar(99) DEFAULT {as_text(each)}" for each in EVIL)
+            key = "" if name == "it's" else "PRIMARY KEY"  # one is a plain table
+            connection.exec_driver_sql(f"CREATE TABLE {as_name(name)} (id integer {key}, {columns})")
+            if backend == "postgresql":
+                connection.exec_driver_sql(f"COMMENT ON TABLE {as_name(name)} IS {as_text(name)}")
+            connection.exec_driver_sql(f"CREATE VIEW {as_name(name + ' view')} AS SELECT id FROM {as_name(name)}")
+        source = write_models(read_database(connection))
+        before = {part: what for part, what in schema_of(connection).items() if not part.startswith("view ")}
+    module = load(source)
+    with connect_to(f"sqlite:///{tmp_path / 'other.db'}" if backend == "sqlite" else url_of(backend)) as other:
+        module.Base.metadata.create_all(other)
+        assert differences(before, schema_of(other)) == []
+
+
+def test_a_plain_table_imports_no_annotations(inspected: Inspected) -> None:
+    source = inspected(
+        "postgresql",
+        "CREATE TYPE mood AS ENUM ('a', 'b, c')",
+        "CREATE TABLE notes (key uuid NOT NULL, at date, price numeric(8, 2), mood mood, keys uuid[],"
+        " kind varchar(32) CONSTRAINT ck_notes_kind CHECK (kind IN ('x', 'y')))",
+    )
+    assert "from datetime" not in source
+    assert "from uuid" not in source
+    assert "Mapped" not in source
+    assert part(source, "Mood") == 'Mood = Literal["a", "b, c"]'
+    assert 'Column("keys", postgresql.ARRAY(Uuid))' in source or 'Column("keys", postgresql.ARRAY(UUID))' in source
+    assert 'name="kind"' in source
+
+
 def test_exclusions_partitions_and_extensions_of_postgresql(inspected: Inspected) -> None:
     source = inspected(
         "postgresql",
@@ -513,6 +557,16 @@ def test_a_file_is_only_read(run: Run, file: Path) -> None:
     assert (shown.exit_code, "class Author(Model):" in shown.output, "Book" in shown.output) == (0, True, False)
     assert file.read_bytes() == before
     assert not file.with_name("old.db-wal").exists()
+
+
+def test_a_database_that_was_never_made_is_not_made_now(run: Run, write: Callable[..., Path], folder: Path) -> None:
+    write(
+        "app.py",
+        "from erlen import App\nfrom erlen.db import Database\napp = App()\napp.use(Database('sqlite:///none.db', create=False))\n",
+    )
+    refused = run("db", "inspect")
+    assert (refused.exit_code, refused.output) == (1, f"Error: there is no file {folder / 'none.db'}\n")
+    assert not (folder / "none.db").exists()
 
 
 def test_what_is_not_there_is_told(run: Run, folder: Path, file: Path) -> None:

@@ -176,6 +176,30 @@ def test_a_trading_house_has_both_ways_and_takes_rows(backend: str, database_url
         database.dispose()
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(("sample", "backend"), SAMPLES)
+def test_a_project_takes_the_database_over(
+    sample: str, backend: str, url_of: Callable[[str], str], connect_to: Connect, write: Callable[..., Path], folder: Path
+) -> None:
+    url = url_of(backend)
+    with connect_to(url) as connection:
+        fill(connection, sample, backend)
+    app = "from erlen import App\nfrom erlen.db import Database\n{}\napp = App()\napp.use(Database({!r}, create=False))\n"
+
+    def erlen(*arguments: str) -> str:
+        line = [sys.executable, "-m", "erlen", "db", *arguments]
+        answer = subprocess.run(line, cwd=folder, capture_output=True, text=True, timeout=120, check=False)
+        assert answer.returncode == 0, answer.stdout + answer.stderr
+        return answer.stdout
+
+    write("app.py", app.format("", url))
+    erlen("inspect", "-o", "models.py")
+    write("app.py", app.format("import models", url))
+    erlen("make", "what was there", "--yes")
+    assert "counts as applied" in erlen("migrate")
+    erlen("make", "--check")
+
+
 def test_the_source_is_laid_out_and_sorted_as_ruff_wants_it(tmp_path: Path, connect_to: Connect) -> None:
     for sample in ("chinook", "trading", "chinook.sqlite"):
         connection = connect_to(f"sqlite:///{tmp_path / f'{sample}.db'}")

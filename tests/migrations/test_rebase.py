@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -84,8 +85,6 @@ def rebase(run: Run, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
 
     def rebase(clone: Clone, *arguments: str, code: int = 0) -> Result:
         monkeypatch.chdir(clone.folder)
-        for name in ("app",):
-            monkeypatch.delitem(__import__("sys").modules, name, raising=False)
         result = run("--app", str(clone.folder / "app.py"), "db", "rebase", *arguments)
         assert result.exit_code == code, result.output
         return result
@@ -279,7 +278,5 @@ def test_alembics_line_follows(tmp_path: Path) -> None:
 def test_the_command_in_a_process_of_its_own(clones: tuple[Clone, Clone]) -> None:
     bob = diverge(clones)
     bob.git("pull", "--no-rebase", check=False)
-    import sys
-
     done = subprocess.run([sys.executable, "-m", "erlen", "db", "rebase"], cwd=bob.folder, capture_output=True, text=True, check=True)
     assert "0002_add_price is 0003_add_price" in done.stdout

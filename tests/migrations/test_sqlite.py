@@ -133,7 +133,7 @@ def test_a_rebuild_keeps_what_it_does_not_speak_of(target: Target, write_step: W
         ('batch.alter_column("name", server_default=None)', "name TEXT COLLATE NOCASE NOT NULL"),
         ('batch.alter_column("name", server_default=sa.text("lower(\'A\')"))', "name TEXT COLLATE NOCASE NOT NULL DEFAULT (lower('A'))"),
         ('batch.alter_column("name", type_=sa.String(20))', "name VARCHAR(20) COLLATE NOCASE NOT NULL DEFAULT 'x'"),
-        ('batch.alter_column("size", new_column_name="length", type_=sa.Text())', '"length" TEXT'),
+        ('batch.alter_column("size", new_column_name="length", type_=sa.Text())', "length TEXT"),
         ('batch.add_column(sa.Column("flag", sa.Boolean, nullable=False, server_default=sa.true()))', "flag BOOLEAN DEFAULT 1 NOT NULL"),
         ('batch.add_column(sa.Column("at", sa.DateTime, server_default=sa.func.now()))', "at DATETIME DEFAULT CURRENT_TIMESTAMP"),
         (

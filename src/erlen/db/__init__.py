@@ -6,6 +6,7 @@ from msgspec import Meta
 from sqlalchemy import ForeignKey, delete, func, insert, select, update
 from sqlalchemy.orm import Mapped, joinedload, mapped_column, relationship, selectinload
 
+from erlen.db.aborted import TransactionAborted
 from erlen.db.changes import changes, is_changed, previous
 from erlen.db.columns import (
     UUID7,
@@ -40,7 +41,7 @@ from erlen.db.selection import MultipleFound, NoneFound
 from erlen.db.session import AsyncSession, Session
 from erlen.db.tagged import Tagged, load_tagged, tagged
 from erlen.db.validation import ValidationError, validate, validator
-from erlen.db.violations import InvalidValue
+from erlen.db.violations import InvalidValue, PoolExhausted
 
 __all__ = [
     "UUID7",
@@ -74,6 +75,7 @@ __all__ = [
     "Ordered",
     "Package",
     "Page",
+    "PoolExhausted",
     "Positive",
     "Read",
     "RelationInfo",
@@ -82,6 +84,7 @@ __all__ = [
     "SoftDelete",
     "Tagged",
     "Timestamps",
+    "TransactionAborted",
     "Update",
     "Url",
     "ValidationError",

@@ -11,7 +11,7 @@ from sqlalchemy.ext import asyncio
 from sqlalchemy.orm import QueryableAttribute
 from sqlalchemy.sql.selectable import TypedReturnsRows
 
-from erlen.db.bulk import Values, begin_stream, read_batch
+from erlen.db.bulk import Values, read_batch
 from erlen.db.fields import Fields
 from erlen.db.keyset import Keyset
 from erlen.db.locks import acquire
@@ -213,7 +213,6 @@ class AsyncQueries(asyncio.AsyncSession):
     def stream_all(self, what: Executable, *, size: int = 1000) -> AsyncIterator[Any]: ...
     async def stream_all(self, what: Any, *where: ColumnExpressionArgument[bool], size: int = 1000) -> AsyncIterator[Any]:
         """Go through everything that a query gives, one by one, while the server holds the rest; see `Queries.stream_all`."""
-        await self._run(lambda db: begin_stream(db, what))
         result = await self.stream(statement_of(what, where), execution_options={"yield_per": size})
         try:
             async for row in result:

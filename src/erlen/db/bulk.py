@@ -12,7 +12,6 @@ from sqlalchemy.exc import DataError, IntegrityError, OperationalError
 
 from erlen.db.fields import names_of
 from erlen.db.keyset import fetch_after, terms_for
-from erlen.db.selection import backend_of
 from erlen.db.validation import ValidationError, validate_values
 from erlen.db.violations import explain
 from erlen.errors import Fault
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Values",
-    "begin_stream",
     "explained",
     "fetch_by_key",
     "in_parts",
@@ -70,12 +68,6 @@ def read_batch(db: Queries, statement: Any, place: Sequence[Any] | None, size: i
     """Return the rows after a place, and the place of the last one; None where nothing can follow."""
     items, places = fetch_after(db, statement, terms_for(statement, "batches()"), place, size)
     return items, places[-1] if len(places) == size else None
-
-
-def begin_stream(db: Queries, what: Any) -> None:
-    """Begin a transaction where the server's cursors need one."""
-    if backend_of(db, what) == "postgresql":
-        db.start_writing()
 
 
 def fetch_by_key(db: Queries, model: type[Any], names: Sequence[str], keys: Iterable[Any], **options: Any) -> Iterator[tuple[Any, Any]]:

@@ -60,7 +60,7 @@ class Database:
         sticky: for how many seconds a visitor who has written reads from the primary database again (a cookie says so); where there
             are replicas.
         pool_size: connections kept open for each process and colour; the setting `threads` by default. As many again may be opened by
-            `independent()` sessions.
+            `independent()` sessions, and for what is written while a stream is read.
         lock_timeout: how many seconds a statement waits for another's lock, and a session for a connection.
         statement_timeout: how many seconds a statement may run; None for no limit.
         base: whose subclasses are its models; another than `Base` where applications of one process keep theirs apart.
@@ -187,7 +187,7 @@ class Database:
                 use_secret_keys(made.engine, self._column_keys)
                 event.listen(made.engine, "handle_error", hide_values)
                 watch(made.engine, name, slow_query=self.slow_query, private=self._private_columns)
-                refuse_changes(made.reader)
+                refuse_changes(made.reader, *(() if name in self.names else (made.writer,)))  # nothing is written to a replica
                 if url.get_backend_name() in ("mysql", "mariadb"):
                     event.listen(made.engine, "handle_error", end_of_deadlock)
             return engines[key]
@@ -207,11 +207,9 @@ class Database:
         """SQLAlchemy's engine of the default database, for tools that want one."""
         return self.engines().engine
 
-    def reader(self, name: str, colour: EngineColour, *, primary: bool) -> Engine:
-        """Return the engine that a reading session uses: a replica's, in turn, where there are some."""
-        if self._given_replicas and name == "default" and not primary:
-            name = f"default replica {next(self._turn) % len(self._given_replicas) + 1}"
-        return self.engines(name, colour).reader
+    def next_replica(self) -> str:
+        """Return the name of the replica whose turn it is."""
+        return f"default replica {next(self._turn) % len(self._given_replicas) + 1}"
 
     @property
     def has_replicas(self) -> bool:

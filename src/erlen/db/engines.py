@@ -22,6 +22,7 @@ from sqlalchemy.engine.base import OptionEngine
 from sqlalchemy.exc import ArgumentError, DisconnectionError
 from sqlalchemy.ext.asyncio import create_async_engine
 
+from erlen.db.aborted import forget_failure, refuse_aborted
 from erlen.errors import ConfigurationError, ErlenError, Mistake
 
 __all__ = ["EngineOptions", "Engines", "make_engines", "resolve_url", "wrap_execution"]
@@ -169,6 +170,8 @@ def _prepare(engine: Engine, backend: str, options: EngineOptions) -> None:
         event.listen(engine, "reset", _end_autocommit)
     else:
         vars(engine.dialect)["do_begin"] = _begin  # instead of its own, which does nothing
+    if backend in ("postgresql", "sqlite"):
+        refuse_aborted(engine)
     event.listen(engine, "handle_error", _explain_missing_table)
 
 
@@ -199,6 +202,7 @@ def _begin(connection: PoolProxiedConnection) -> None:
 
 def _end_autocommit(connection: Any, record: Any, state: Any) -> None:
     """Let PostgreSQL's drivers begin transactions again: whoever has the connection next may write."""
+    forget_failure(record.info)
     if state.asyncio_safe and connection.autocommit:
         if not state.transaction_was_reset:
             connection.rollback()

@@ -17,7 +17,7 @@ from sqlalchemy.orm import QueryableAttribute
 from sqlalchemy.sql.selectable import TypedReturnsRows
 
 from erlen.db.async_queries import AsyncQueries
-from erlen.db.bulk import Values, begin_stream, fetch_by_key, insert_rows, key_of, read_batch, update_rows
+from erlen.db.bulk import Values, fetch_by_key, insert_rows, key_of, read_batch, update_rows
 from erlen.db.explain import read_plan
 from erlen.db.fields import Fields, names_of
 from erlen.db.keyset import Keyset, read_keyset
@@ -459,7 +459,6 @@ class Queries(orm.Session):
             where: criteria, all of which must hold.
             size: how many rows are in memory at a time.
         """
-        begin_stream(self, what)
         result = self.execute(statement_of(what, where), execution_options={"yield_per": size})
         try:
             for row in result:

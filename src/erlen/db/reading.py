@@ -30,18 +30,18 @@ def may_change(statement: str) -> bool:
     return begins is None or begins[1].lower() not in _READS or _CHANGES(statement) is not None
 
 
-def refuse_changes(reader: Engine) -> None:
-    """Let an engine's view for reading send only what reads; anything else raises `NeedsTransaction` before it is sent."""
+def refuse_changes(*readers: Engine) -> None:
+    """Let views of an engine send only what reads; anything else raises `NeedsTransaction` before it is sent."""
 
     def look(send: Callable[..., None], cursor: Any, statement: str, *rest: Any) -> None:
         # PERF: on the way of every statement; one that was looked at before costs a quarter of a microsecond.
-        if may_change(statement) and rest[-1].root_connection.engine is reader:
+        if may_change(statement) and rest[-1].root_connection.engine in readers:
             raise NeedsTransaction(
                 "this statement may change something: call the session's `start_writing()` before you ask for its engine"
             )
         send(cursor, statement, *rest)
 
-    wrap_execution(reader.dialect, look)
+    wrap_execution(readers[0].dialect, look)
 
 
 _FIRST_WORD = re.compile(r"[\s(;]*+(\w++)").match

@@ -11,7 +11,7 @@ from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, cast
 
 from msgspec import Struct
-from sqlalchemy import BindParameter, ColumnElement, Result, Select, bindparam, event, inspect, select, tuple_
+from sqlalchemy import BindParameter, ColumnElement, Result, Select, bindparam, inspect, select, tuple_
 from sqlalchemy.orm import (
     InstanceState,
     Mapper,
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from erlen.db.session import AsyncSession, Session
 
-__all__ = ["AsyncRelations", "Relations", "install", "load_for_peers"]
+__all__ = ["AsyncRelations", "Relations", "load_for_peers"]
 
 MOST_AT_ONCE = 500
 """Objects that one statement loads for: what every database's limit of parameters allows, and what `selectinload` takes."""
@@ -94,13 +94,11 @@ class AsyncRelations:
         await cast("AsyncSession", self).run_sync(lambda db: db.load(objects, *attributes))
 
 
-def install(session_class: type[AnySession]) -> None:
-    """Let the sessions of a class load for all peers. Listeners that change statements come before this one, whose statements they see."""
-    event.listen(session_class, "do_orm_execute", load_for_peers)
-
-
 def load_for_peers(execution: ORMExecuteState) -> Result[Any] | None:
-    """Answer what SQLAlchemy asks for one object, for all its peers; let every other statement pass."""
+    """Answer what SQLAlchemy asks for one object, for all its peers; let every other statement pass.
+
+    For the event `do_orm_execute`; whatever changes statements comes before it.
+    """
     if not execution.is_select:
         return None
     state = execution.lazy_loaded_from

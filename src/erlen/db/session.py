@@ -9,18 +9,21 @@ from threading import get_ident
 from typing import TYPE_CHECKING, Any, Concatenate, Literal, ParamSpec, TypeAlias, TypeVar
 
 from sqlalchemy import Connection, Engine, Select, TextClause, event, inspect, orm
-from sqlalchemy.exc import DBAPIError, StatementError
+from sqlalchemy.exc import DBAPIError, PendingRollbackError, StatementError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext import asyncio
 from sqlalchemy.orm.exc import StaleDataError
 from sqlalchemy.util import await_
 
+from erlen.db.aborted import ADVICE
+from erlen.db.engines import is_memory
 from erlen.db.locks import Locked
 from erlen.db.mixins import SoftDelete, hide_deleted, stale_conflict
 from erlen.db.queries import AsyncQueries, Queries
 from erlen.db.reading import NeedsTransaction, may_change
 from erlen.db.relations import AsyncRelations, Relations, load_for_peers
 from erlen.db.validation import validate_pending
-from erlen.db.violations import explain, refusal_of
+from erlen.db.violations import PoolExhausted, explain, refusal_of
 from erlen.errors import ErlenError
 
 if TYPE_CHECKING:
@@ -75,10 +78,12 @@ class Session(Relations, Queries, orm.Session):
         self.colour: EngineColour = colour
         self.strict = strict
         self._reading = reading
-        self._primary = primary
+        self._primary = primary or not database.has_replicas
+        self._replica = ""
         self._apart = apart
         self._wrote = False
         self._locked = False
+        self._streams = False
         self._after_commit: list[Hook] = []
         self._after_rollback: list[Hook] = []
         self._committed = False
@@ -96,9 +101,14 @@ class Session(Relations, Queries, orm.Session):
         name = self.database.name_for(mapper, clause)
         if self.database.bound:
             return self.database.bound[name]
-        if self._reading:
-            return self.database.reader(name, self.colour, primary=self._primary)
-        return self.database.engines(name, self.colour, apart=self._apart).writer
+        if not self._reading:
+            # What is written while a stream is read has a second connection: sessions that wait for one must not hold each other's up.
+            return self.database.engines(name, self.colour, apart=self._apart or self._streams).writer
+        if self._primary or name != "default":
+            return self.database.engines(name, self.colour).reader
+        self._replica = self._replica or self.database.next_replica()
+        replica = self.database.engines(self._replica, self.colour)
+        return replica.writer if self._streams and replica.engine.dialect.name == "postgresql" else replica.reader
 
     @property
     def is_reading(self) -> bool:
@@ -114,7 +124,10 @@ class Session(Relations, Queries, orm.Session):
         """Return the connection of the transaction, which begins one: what is run on it cannot be looked at before."""
         self.start_writing()
         self._wrote = True
-        return super().connection(*arguments, **options)
+        try:
+            return super().connection(*arguments, **options)
+        except PoolTimeout as error:
+            raise PoolExhausted from error
 
     def begin(self, nested: bool = False) -> SessionTransaction:
         """Begin a transaction by name: `with db.begin(): …`, as SQLAlchemy documents it."""
@@ -132,8 +145,24 @@ class Session(Relations, Queries, orm.Session):
         """Go on in a transaction; a session that already does is left alone."""
         if self._reading:
             self._reading = False
-            if not self.database.bound:  # a test's one connection is in a transaction already
+            self._primary = True  # a replica may not have yet what it writes
+            if not self.database.bound and not self._streams:  # a test's one connection is in a transaction already
                 self._let_go()
+
+    def _begin_stream(self, name: str) -> None:
+        """Prepare for a statement whose rows a database holds back, in a session that reads.
+
+        PostgreSQL does so as long as a transaction lasts: on a replica one that only reads. SQLite in memory lets nobody write meanwhile,
+        not even this session. Elsewhere the session writes through a second connection, and the stream goes on.
+        """
+        url = self.database.url(name)
+        is_replica = name == "default" and not self._primary
+        if is_memory(url) or (url.get_backend_name() == "postgresql" and not is_replica):
+            self.start_writing()
+        elif not self._streams:
+            if not self.database.bound:
+                self._let_go()  # it would be one connection more
+            self._streams = True
 
     def use_isolation(self, level: Isolation) -> None:
         """Run the transaction at another isolation level than the engine's; before its first statement.
@@ -143,7 +172,7 @@ class Session(Relations, Queries, orm.Session):
         Raises:
             ErlenError: if the transaction has begun.
         """
-        if not self._reading and self._is_begun():
+        if (self._streams or not self._reading) and self._is_begun():
             raise ErlenError("the transaction has begun: call use_isolation() before the session's first statement")
         self.start_writing()
         if self.get_bind().dialect.name != "sqlite":
@@ -213,7 +242,9 @@ class Session(Relations, Queries, orm.Session):
 
     def _execute_internal(self, statement: Any, *arguments: Any, **options: Any) -> Any:  # what `execute`, `scalars` and loading call
         is_first = options.get("_parent_execute_state") is None
-        if is_first and (self.execution_options or not _is_plain(statement, options.get("execution_options"))):
+        if is_first and (
+            self.execution_options or self.dispatch.do_orm_execute or not _is_plain(statement, options.get("execution_options"))
+        ):
             options["_add_event"] = _see_statement
         self._begin_use()
         try:
@@ -260,6 +291,9 @@ class Session(Relations, Queries, orm.Session):
         self._begin_use()
         try:
             write(*arguments, **options)
+        except PendingRollbackError as error:
+            error.add_note(ADVICE)
+            raise
         except StaleDataError as error:
             raise stale_conflict(error) from error
         except _REFUSALS as error:
@@ -341,7 +375,7 @@ class Session(Relations, Queries, orm.Session):
 
     def __before_encode__(self) -> None:
         """Write what the handler has added, so that its answer shows the keys that the database gives."""
-        if self.new or self.dirty or self.deleted:
+        if not self._is_clean():
             self.flush()
 
     def __before_stream__(self) -> None:
@@ -471,9 +505,7 @@ def _is_plain(statement: Any, options: Mapping[str, Any] | None) -> bool:
     if not options:
         return True
     loading = options.get("_sa_orm_load_options")
-    return _LOOKED_AT.isdisjoint(options) and (
-        loading is None or (loading._refresh_state is None and loading._lazy_loaded_from is None)
-    )
+    return _LOOKED_AT.isdisjoint(options) and (loading is None or (loading._refresh_state is None and loading._lazy_loaded_from is None))
 
 
 def _see_statement(state: ORMExecuteState) -> Any:
@@ -494,9 +526,8 @@ def _see_writing(state: ORMExecuteState) -> None:
         session.start_writing()
         session._locked = True
     elif session._reading and (state.execution_options.get("stream_results") or state.execution_options.get("yield_per")):
-        session.start_writing()  # PostgreSQL's cursors on the server last as long as a transaction
-
-
+        arguments = state.bind_arguments
+        session._begin_stream(session.database.name_for(arguments.get("mapper"), arguments.get("clause")))
 
 
 @event.listens_for(Session, "after_flush")
@@ -520,15 +551,15 @@ def _see_rollback(session: Session, previous: SessionTransaction) -> None:
 def _see_end(session: Session, transaction: SessionTransaction) -> None:
     if transaction.parent is not None:
         return
-    session._wrote = session._locked = False
+    session._wrote = session._locked = session._streams = False
     if session._committed:
         session._committed = False
         session._after_rollback.clear()
         session._run(session._take(session._after_commit, None))
 
 
-_REFUSALS = (StatementError, OverflowError, UnicodeEncodeError)
-"""What a database, its driver or SQLAlchemy's types raise for a statement that they do not take."""
+_REFUSALS = (StatementError, PoolTimeout, OverflowError, UnicodeEncodeError)
+"""What a database, its driver, its pool or SQLAlchemy's types raise for a statement that they do not take."""
 _OWN_SESSION = (
     "wait for it before the handler returns, or give it a session of its own: `async with database.async_session() as db: …` in a task, "
     "`with database.session() as db: …` in a thread"

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from msgspec import Struct
 from sqlalchemy import CheckConstraint, Column, ForeignKeyConstraint, String, Table, orm
 from sqlalchemy.exc import DataError, DBAPIError, StatementError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Mapper
 from sqlalchemy.orm.exc import UnmappedColumnError
 
@@ -21,14 +22,14 @@ from erlen.db.columns.choice import Choice
 from erlen.db.locks import Locked, is_locked
 from erlen.db.names import label_of
 from erlen.db.validation import ValidationError, mappers_of
-from erlen.errors import BadRequest, Fault, HTTPError
+from erlen.errors import BadRequest, Fault, HTTPError, ServiceUnavailable
 from erlen.schema.faults import REQUIRED
 from erlen.schema.sentence import choices
 
 if TYPE_CHECKING:
     from sqlalchemy import ExceptionContext
 
-__all__ = ["InvalidValue", "explain", "hide_values", "refusal_of", "without_values"]
+__all__ = ["InvalidValue", "PoolExhausted", "explain", "hide_values", "refusal_of", "without_values"]
 
 Kind = Literal["unique", "missing", "check", "reference", "conflict", "long", "range"]
 
@@ -37,6 +38,19 @@ class InvalidValue(BadRequest):
     """400: a statement has a value that its database cannot hold, such as a number out of range or a text with NUL."""
 
     default_detail = "A value is out of range, or has characters that cannot be stored."
+
+
+class PoolExhausted(ServiceUnavailable):
+    """503: every connection that the pool may open was in use for as long as `lock_timeout` says. The client may try again at once."""
+
+    default_detail = "Too many requests are using the database at the moment. Try again."
+
+    def __init__(self, detail: str = "") -> None:
+        super().__init__(detail, retry_after=1)
+        self.add_note(
+            "All connections of the pool are in use. Find what keeps them, such as requests that wait for something else or sessions that "
+            "are not closed, or allow more: `Database(…, pool_size=…)`; the setting `threads` is its default."
+        )
 
 
 class Violation(Struct):
@@ -74,7 +88,12 @@ def explain(error: DBAPIError, about: orm.Session | Iterable[Mapper[Any]]) -> Va
 
 
 def refusal_of(error: Exception) -> HTTPError | None:
-    """Return what a client is told of a statement that was refused for its values or for the locks of others; None for other errors."""
+    """Return what a client is told of a statement that was refused for its values, for the locks of others or for want of a connection.
+
+    None for other errors.
+    """
+    if isinstance(error, PoolTimeout):
+        return PoolExhausted()
     if isinstance(error, DBAPIError) and is_locked(error.orig):
         return Locked()
     return InvalidValue() if _is_value_refused(error) else None

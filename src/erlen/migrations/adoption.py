@@ -12,11 +12,11 @@ from erlen.migrations.connection import scratch
 from erlen.migrations.execution import run_all
 from erlen.migrations.migration import HistoryError, Migration
 from erlen.migrations.plan import shown
-from erlen.migrations.records import Record, adopt_alembic
+from erlen.migrations.records import Record, adopt_alembic, is_synced
 from erlen.migrations.schema import OWN_TABLES, Schema, differences, schema_of
 from erlen.migrations.target import Target
 
-__all__ = ["Adoption", "adoption_of"]
+__all__ = ["Adoption", "adoption_of", "limited"]
 
 
 class Adoption(Struct, frozen=True):
@@ -33,9 +33,9 @@ def adoption_of(target: Target, connection: Connection, records: Mapping[str, Re
     Raises:
         HistoryError: if it has tables of the migrations, but not as any of them leaves them.
     """
-    if records:
-        return None
     migrations = target.migrations()
+    if records or is_synced(connection):
+        return _after_sync(migrations, connection, records, target) if is_synced(connection) else None
     if found := adopt_alembic(connection, migrations):
         return Adoption(
             tuple(found), f"Alembic has brought this database to {shown(found[-1])}: from here on `erlen_migrations` keeps account"
@@ -46,16 +46,37 @@ def adoption_of(target: Target, connection: Connection, records: Mapping[str, Re
     return _from_tables(migrations, there, schema_of(connection), target)
 
 
+def _after_sync(migrations: Sequence[Migration], connection: Connection, records: Mapping[str, Record], target: Target) -> Adoption | None:
+    """Find the migrations that were written after `erlen db sync`, and do what it did."""
+    pending = [migration for migration in migrations if migration.revision not in records]
+    if not pending:
+        return None
+    try:
+        found = _from_tables(migrations, set(inspect(connection).get_table_names()) - set(OWN_TABLES), schema_of(connection), target)
+    except HistoryError as error:
+        differing = str(error).partition("in:")[2].strip()
+        raise HistoryError(
+            f"`erlen db sync` has changed this database, and it is not as any migration leaves it:\n  {differing}\n"
+            "  fix  let it follow the models once more: `erlen db sync`, and write what is left: `erlen db make`"
+        ) from None
+    if found is None:
+        return None
+    new = tuple(migration for migration in found.migrations if migration.revision not in records)
+    if not new:
+        return None
+    return Adoption(
+        new, f"`erlen db sync` has done what {' and '.join(shown(migration) for migration in new)} would do: it counts as applied"
+    )
+
+
 def _from_tables(migrations: Sequence[Migration], there: set[str], found: Schema, target: Target) -> Adoption | None:
     """Run the migrations in a scratch database, and find the one that leaves the tables as they are here."""
     states = _states(migrations, target)
     if not states:
         return None
-    made = {part for state in states for part in state if not part.startswith(_OF_TABLE)}
-    tables = {part.removeprefix("table ") for state in states for part in state if part.startswith("table ")}
-    if not tables & {name for name in map(_table_of, found) if name}:
+    if not _tables(states) & {name for name in map(_table_of, found) if name}:
         return None
-    here = {part: what for part, what in found.items() if _table_of(part) in tables or part in made}
+    here = limited(found, states)
     for number, state in enumerate(states):
         if state == here:
             adopted = tuple(migrations[: number + 1])
@@ -69,6 +90,17 @@ def _from_tables(migrations: Sequence[Migration], there: set[str], found: Schema
         "  fix  say which migration it is at: `erlen db migrate --fake NAME`\n"
         "  fix  or, if its rows may go, make it anew: `erlen db reset`"
     )
+
+
+def limited(found: Schema, states: Sequence[Schema]) -> dict[str, str]:
+    """Return what of a database's schema belongs to tables that migrations make, or is something else that they make."""
+    tables = _tables(states)
+    made = {part for state in states for part in state if not part.startswith(_OF_TABLE)}
+    return {part: what for part, what in found.items() if _table_of(part) in tables or part in made}
+
+
+def _tables(states: Sequence[Schema]) -> set[str]:
+    return {part.removeprefix("table ") for state in states for part in state if part.startswith("table ")}
 
 
 def _states(migrations: Sequence[Migration], target: Target) -> list[dict[str, str]]:

@@ -41,7 +41,7 @@ class Change(Struct, frozen=True, kw_only=True):
     """One difference, of the least thing that has it."""
 
     kind: str
-    """`table`, `column`, `key`, `constraint`, `index`, `comment` or `enum`."""
+    """`table`, `column`, `key`, `constraint`, `index`, `comment`, `enum`, or `name` of a table or column, `value` of a column."""
     action: str
     """`+` for what the models add, `-` for what they no longer have, `~` for what they have otherwise."""
     table: Name
@@ -53,6 +53,10 @@ class Change(Struct, frozen=True, kw_only=True):
     def sentence(self) -> str:
         """What a person is told: `+ column book.author text not null`."""
         full = full_name(self.table)
+        if self.kind == "name":
+            return f"~ {'column' if self.name else 'table'} {full}{self.name and '.'}{self.name} renamed to {self.after}"
+        if self.kind == "value":
+            return f"~ rows with {self.before!r} in {full}.{self.name} get {self.after!r}"
         if self.kind == "table":
             columns = f" with {', '.join(self.after.columns)}" if self.action == "+" else ""
             return f"{self.action} table {full}{columns}"
@@ -175,14 +179,14 @@ def compare(before: State, after: State) -> list[Change]:
         for name, values in after.enums.items()
         if before.enums.get(name) != values
     ]
-    changes += [Change(kind="table", action="+", table=name, after=table) for name, table in after.tables.items() if name not in before.tables]
+    changes += [
+        Change(kind="table", action="+", table=name, after=table) for name, table in after.tables.items() if name not in before.tables
+    ]
     for name, table in after.tables.items():
         if name in before.tables:
             changes += _compare_tables(before.tables[name], table)
     changes += [
-        Change(kind="table", action="-", table=name, before=table)
-        for name, table in before.tables.items()
-        if name not in after.tables
+        Change(kind="table", action="-", table=name, before=table) for name, table in before.tables.items() if name not in after.tables
     ]
     changes += [
         Change(kind="enum", action="-", table=name, before=values) for name, values in before.enums.items() if name not in after.enums

@@ -144,11 +144,11 @@ def _altered(item: sa.Column[Any], operation: ops.AlterColumnOp) -> sa.Column[An
 def _with_targets(table: sa.Table) -> sa.Table:
     """Make the tables that a table's foreign keys refer to known to its metadata."""
     for foreign in table.foreign_keys:
-        spec = foreign.target_fullname.rsplit(".", 2)
-        schema, target, column = (spec if len(spec) == 3 else [None, *spec])
-        key = target if schema is None else f"{schema}.{target}"
-        if key not in table.metadata.tables:
-            sa.Table(target, table.metadata, sa.Column(column), schema=schema)
-        elif column not in table.metadata.tables[key].columns:
-            table.metadata.tables[key].append_column(sa.Column(column))
+        place, _, column = foreign.target_fullname.rpartition(".")
+        schema, _, target = place.rpartition(".")
+        there = table.metadata.tables.get(place)
+        if there is None:
+            sa.Table(target, table.metadata, sa.Column(column), schema=schema or None)
+        elif column not in there.columns:
+            there.append_column(sa.Column(column))
     return table

@@ -23,8 +23,8 @@ from erlen.migrations.files import Draft, new_revision, slug_of, source_of
 from erlen.migrations.migration import Migration, read_file
 from erlen.migrations.render import Renderer
 from erlen.migrations.schema import differences, schema_of
-from erlen.migrations.state import Name, State
-from erlen.migrations.steps import Answers, Steps, write_steps
+from erlen.migrations.state import Name, State, full_name, schemas_of
+from erlen.migrations.steps import Answers, Steps, renamed, write_steps
 from erlen.migrations.target import Target
 
 __all__ = ["Made", "Questions", "make"]
@@ -48,8 +48,8 @@ Questions = Callable[[State, State, list[Change]], Answers]
 """Asks what cannot be seen from the schemas: given both and what differs, it returns the answers."""
 
 
-def make(target: Target, branch: str, ask: Questions, message: str = "") -> Made | None:
-    """Write a migration of what changed in the models, and try it; None if nothing did. No file is written.
+def make(target: Target, branch: str, ask: Questions, message: str = "") -> Made:
+    """Draft a migration of what changed in the models, and try it; without changes if nothing did. No file is written.
 
     Args:
         target: the database.
@@ -62,52 +62,99 @@ def make(target: Target, branch: str, ask: Questions, message: str = "") -> Made
         ErlenError: if there can be no scratch database, or a migration or a model fails in it.
     """
     with scratch(target) as connection:
-        declarations = Declarations(connection.dialect)
-        owners = _run_history(target, connection, declarations)
-        before = made_state(connection, declarations)
-        goal = wanted(target, connection)
-        after = goal.state
-        before = owned(before, after)
-        owners = {**owners, **{(table.schema, table.name): target.owner(table) for table in target.metadata.tables.values()}}
-        others: dict[str, int] = {}
-        for change in compare(before, after):
-            owner = owners.get(change.table, "")
-            if change.kind != "enum" and owner != branch:
-                others[owner] = others.get(owner, 0) + 1
-        before, after = _only(before, owners, branch), _only(after, owners, branch)
+        found = _Found(target, connection)
+        before, after = found.only(found.before, branch), found.only(found.after, branch)
         changes = compare(before, after)
         if not changes:
-            return Made(draft=Draft(message="", upgrade="", downgrade=None), changes=[], others=others) if others else None
+            return Made(draft=Draft(message="", upgrade="", downgrade=None), changes=[], others=found.others(branch))
         answers = ask(before, after, changes)
+        changes = [*changes_by_answers(answers), *compare(renamed(before, answers), after)]
         up, down, renderer = _both_ways(before, after, answers, connection.dialect)
         draft = Draft(
-            message=message or message_of(changes, answers),
+            message=message or message_of(changes),
             upgrade=up.code,
-            downgrade=_with_losses(down),
-            imports=tuple(sorted(renderer.imports)),
+            downgrade=down.code,
+            imports=renderer.import_lines,
             constants=tuple(f"{name} = {code}" for name, code in renderer.constants.items()),
         )
-        made = Made(draft=draft, changes=changes, problems=[*up.problems, *down.problems], others=others)
-        _try(made, connection, after, owners, branch, declarations)
+        made = Made(draft=draft, changes=changes, problems=[*up.problems, *down.problems], others=found.others(branch))
+        _try(made, found, connection, branch)
         return made
 
 
-def _run_history(target: Target, connection: Connection, declarations: Declarations) -> dict[Name, str]:
-    """Run all migrations, and return which branch's made each table."""
-    owners: dict[Name, str] = {}
-    there: set[Name] = set()
-    for migration in target.migrations():
-        run_all(connection, [migration], prepare=declarations.listen)
+def changes_of_branches(target: Target, branch: str) -> tuple[list[str], dict[str, int]]:
+    """Return a sentence for each change of a branch that no migration makes, and how many changes each other branch has.
+
+    Raises:
+        HistoryError: if the migrations make no chain.
+        ErlenError: if there can be no scratch database, or a migration or a model fails in it.
+    """
+    with scratch(target) as connection:
+        found = _Found(target, connection)
+        changes = compare(found.only(found.before, branch), found.only(found.after, branch))
+        return [change.sentence for change in changes], found.others(branch)
+
+
+def draft_by_hand(message: str, *, is_data: bool) -> Draft:
+    """Return a migration to be written by hand.
+
+    Args:
+        message: what it does.
+        is_data: with a pattern for changing rows.
+    """
+    if not is_data:
+        return Draft(message=message or "by hand", upgrade="", downgrade="")
+    return Draft(message=message or "change rows", upgrade=_PATTERN, downgrade="", imports=("from erlen.migrations import tables",))
+
+
+_PATTERN = """\
+t = tables(op)  # as they are at this point: models may change later
+# One statement, for tables that are not large:
+#   op.execute(t.book.update().where(t.book.c.author.is_(None)).values(author="unknown"))
+# Large ones, in portions that are each a transaction; a run that was interrupted goes on where it was:
+#   update_in_batches(op, "book", "author = 'unknown'", where="author IS NULL")
+# The same, where each row needs Python; the query leaves out rows that are done:
+#   for rows in in_batches(op, sa.select(t.book).where(t.book.c.slug.is_(None))):
+#       for row in rows:
+#           op.execute(t.book.update().where(t.book.c.id == row.id).values(slug=row.title.lower()))"""
+
+
+class _Found:
+    """What migrations make, what models want, and whose each table is."""
+
+    def __init__(self, target: Target, connection: Connection) -> None:
+        self.declarations = Declarations(connection.dialect)
+        self.owners: dict[Name, str] = {}
+        there: set[Name] = set()
+        for migration in target.migrations():
+            run_all(connection, [migration], prepare=self.declarations.listen)
+            now = self._tables(connection)
+            self.owners |= dict.fromkeys(now - there, migration.branch)
+            there = now
+        made = made_state(connection, self.declarations)
+        self.after = wanted(target, connection).state
+        self.before = owned(made, self.after)
+        self.owners |= {(table.schema, table.name): target.owner(table) for table in target.metadata.tables.values()}
+
+    def only(self, state: State, branch: str) -> State:
+        """Return a schema with the tables of one branch."""
+        return replace(state, tables={name: table for name, table in state.tables.items() if self.owners.get(name, "") == branch})
+
+    def others(self, branch: str) -> dict[str, int]:
+        """Return how many changes other branches have."""
+        found: dict[str, int] = {}
+        for change in compare(self.before, self.after):
+            owner = self.owners.get(change.table, branch)
+            if change.kind != "enum" and owner != branch:
+                found[owner] = found.get(owner, 0) + 1
+        return found
+
+    @staticmethod
+    def _tables(connection: Connection) -> set[Name]:
         inspector = inspect(connection)
-        now = {(None, name) for name in inspector.get_table_names()}
-        owners |= {(schema, name): migration.branch for schema, name in now - there}
-        there = {*now}
+        found = {(schema, name) for schema in schemas_of(inspector) for name in inspector.get_table_names(schema=schema)}
         connection.rollback()
-    return owners
-
-
-def _only(state: State, owners: dict[Name, str], branch: str) -> State:
-    return replace(state, tables={name: table for name, table in state.tables.items() if owners.get(name, "") == branch})
+        return found
 
 
 def _both_ways(before: State, after: State, answers: Answers, dialect: sa.Dialect) -> tuple[Steps, Steps, Renderer]:
@@ -117,11 +164,17 @@ def _both_ways(before: State, after: State, answers: Answers, dialect: sa.Dialec
     return up, down, renderer
 
 
-def _with_losses(steps: Steps) -> str:
-    return steps.code
+def changes_by_answers(answers: Answers) -> list[Change]:
+    """Return what only the answers know: other names, and other values of rows."""
+    found = [Change(kind="name", action="~", table=old, after=full_name(new)) for old, new in answers.tables.items()]
+    found += [Change(kind="name", action="~", table=table, name=old, after=new) for (table, old), new in answers.columns.items()]
+    for values in (answers.values, answers.replaced):
+        for (table, column), pairs in values.items():
+            found += [Change(kind="value", action="~", table=table, name=column, before=old, after=new) for old, new in pairs.items()]
+    return found
 
 
-def _try(made: Made, connection: Connection, after: State, owners: dict[Name, str], branch: str, declarations: Declarations) -> None:
+def _try(made: Made, facts: _Found, connection: Connection, branch: str) -> None:
     """Run a draft up, down and up again in the scratch database, and note what is not as it should be."""
     start = schema_of(connection)
     connection.rollback()
@@ -130,12 +183,15 @@ def _try(made: Made, connection: Connection, after: State, owners: dict[Name, st
         path.write_text(source_of(made.draft, new_revision(), None), encoding="utf-8")
         migration = read_file(path)
         with _statements(connection) as made.sql:
-            failed = _run(connection, migration, "upgrade", declarations)
+            failed = _run(connection, migration, "upgrade", facts.declarations)
         if failed:
             made.problems.append(f"upgrade() fails: {failed}")
             return
-        found = _only(owned(made_state(connection, declarations), after), owners, branch)
-        made.problems += [f"after upgrade() it still differs from the models: {change.sentence}" for change in compare(found, after)]
+        after = facts.only(facts.after, branch)
+        found = owned(made_state(connection, facts.declarations), facts.after)
+        facts.owners |= dict.fromkeys(found.tables.keys() - facts.owners.keys(), branch)
+        differing = compare(facts.only(found, branch), after)
+        made.problems += [f"after upgrade() it still differs from the models: {change.sentence}" for change in differing]
         up = schema_of(connection)
         connection.rollback()
         failed = _run(connection, migration, "downgrade")
@@ -180,28 +236,26 @@ def _statements(connection: Connection) -> Generator[list[str], None, None]:
         event.remove(connection, "before_cursor_execute", note)
 
 
-def message_of(changes: Sequence[Change], answers: Answers) -> str:
+def message_of(changes: Sequence[Change]) -> str:
     """Return what a migration is called by what it does: `create book`, `add author to book`, `3 changes`."""
-    phrases: list[str] = [f"rename {old[1]} to {new[1]}" for old, new in answers.tables.items()]
-    phrases += [f"rename {old} to {new} of {table[1]}" for (table, old), new in answers.columns.items()]
-    renamed = {*answers.tables.values()} | {*answers.tables}
-    created = [each.table[1] for each in changes if each.kind == "table" and each.action == "+" and each.table not in renamed]
-    dropped = [each.table[1] for each in changes if each.kind == "table" and each.action == "-" and each.table not in renamed]
-    if created and len(created) <= 3:
-        phrases.append(f"create {_and(created)}")
-    else:
-        phrases += [f"create {name}" for name in created]
-    phrases += [f"drop {_and(dropped)}"] if dropped else []
-    names = {*answers.columns} | {(table, new) for (table, _), new in answers.columns.items()}
+    phrases = [
+        f"rename {each.name} to {each.after} of {each.table[1]}" if each.name else f"rename {each.table[1]} to {each.after}"
+        for each in changes
+        if each.kind == "name"
+    ]
+    for sign, verb in (("+", "create"), ("-", "drop")):
+        if names := [each.table[1] for each in changes if each.kind == "table" and each.action == sign]:
+            phrases.append(f"{verb} {_and(names)}")
     for sign, verb, word in (("+", "add", "to"), ("-", "drop", "of")):
         by_table: dict[Name, list[str]] = {}
         for each in changes:
-            if each.kind == "column" and each.action == sign and (each.table, each.name) not in names and each.table not in renamed:
+            if each.kind == "column" and each.action == sign:
                 by_table.setdefault(each.table, []).append(each.name)
         phrases += [f"{verb} {_and(columns)} {word} {table[1]}" for table, columns in by_table.items()]
-    rest = {each.table[1] for each in changes if each.action == "~" and each.kind == "column"}
-    if not phrases or rest:
-        phrases += [f"change {name}" for name in sorted(rest or {each.table[1] for each in changes})]
+    changed = [f"{each.name} of {each.table[1]}" for each in changes if each.kind == "column" and each.action == "~"]
+    if not changed and not phrases:
+        changed = sorted({each.table[1] for each in changes})
+    phrases += [f"change {_and(changed)}"] if changed else []
     said = ", ".join(phrases)
     return said if len(said) <= 60 else f"{len(changes)} changes"
 
@@ -209,5 +263,3 @@ def message_of(changes: Sequence[Change], answers: Answers) -> str:
 def _and(names: Iterable[str]) -> str:
     found = list(names)
     return found[0] if len(found) == 1 else f"{', '.join(found[:-1])} and {found[-1]}"
-
-

@@ -18,6 +18,8 @@ __all__ = ["HEAD", "History", "HistoryError", "Migration", "read_history"]
 
 HEAD = "head"
 """The file that names a folder's last migration. Two people who add one each change the same line: git shows the conflict."""
+ALEMBIC = "versions"
+"""The folder inside that has the migrations of an application which used Alembic or Flask-Migrate before."""
 _FILE = re.compile(r"\d{4,}_\w+\.py")
 _MARKS = ("<<<<<<<", "=======", ">>>>>>>", "|||||||")
 
@@ -50,7 +52,8 @@ class Migration(Struct, frozen=True, kw_only=True):
 
     @property
     def number(self) -> int:
-        return int(self.name.partition("_")[0])
+        """The number that its file's name begins with; 0 where Alembic named the file."""
+        return int(self.name.partition("_")[0]) if _FILE.fullmatch(self.path.name) else 0
 
     def load(self) -> ModuleType:
         """Run its file and return the module, with `upgrade` and perhaps `downgrade`.
@@ -121,12 +124,14 @@ def read_history(folder: Path, branch: str = "") -> History:
 
 
 def read_files(folder: Path, branch: str = "") -> list[Migration]:
-    """Read the migration files of a folder, in the order of their names; whether they make a chain is not asked.
+    """Read the migration files of a folder, in the order of their names, Alembic's first; whether they make a chain is not asked.
 
     Raises:
         HistoryError: for one that cannot be read.
     """
-    return [read_file(path, branch) for path in sorted(folder.glob("*.py")) if _FILE.fullmatch(path.name)]
+    own = [path for path in sorted(folder.glob("*.py")) if _FILE.fullmatch(path.name)]
+    others = [path for path in sorted(folder.glob(f"{ALEMBIC}/*.py")) if not path.name.startswith("_")]
+    return [read_file(path, branch) for path in (*others, *own)]
 
 
 def read_file(path: Path, branch: str = "") -> Migration:
@@ -169,7 +174,7 @@ def write_head(folder: Path, migration: Migration | str | None) -> None:
 def _check_head(history: History) -> None:
     path = history.folder / HEAD
     if not path.exists():
-        if history.head is None:
+        if history.head is None or history.head.path.parent.name == ALEMBIC:
             return
         raise HistoryError(f"{path} is not there: it names the last migration, `{history.head.name}`; `erlen db rebase` writes it")
     text = path.read_text(encoding="utf-8")

@@ -48,7 +48,7 @@ def find(migrations: Sequence[Migration], given: str) -> Migration:
     branch, _, name = given.rpartition("/")
     among = [each for each in migrations if each.branch == branch] if branch else list(migrations)
     exact = [each for each in among if name in (each.revision, each.name)]
-    numbered = [each for each in among if name.isdecimal() and each.name[:1].isdecimal() and each.number == int(name)]
+    numbered = [each for each in among if name.isdecimal() and each.number == int(name) > 0]
     begun = [each for each in among if name and (each.name.startswith(name) or each.revision.startswith(name))]
     for found in (exact, numbered, begun):
         own = [each for each in found if not each.branch] or found

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from difflib import SequenceMatcher
 
 from msgspec import Struct
 
 from erlen.errors import ErlenError
 from erlen.migrations.compare import Change, compare
+from erlen.migrations.enums import literal_sql, values_of
 from erlen.migrations.renames import Pair, pairs_of_columns, pairs_of_tables
-from erlen.migrations.state import Column, State, full_name
-from erlen.migrations.steps import Answers, literal_sql, renamed
+from erlen.migrations.state import Column, Index, Name, State, TableState, Unique, full_name
+from erlen.migrations.steps import Answers, renamed
 
 __all__ = ["Asked", "Question", "Unanswered", "UnknownName"]
 
@@ -45,7 +47,8 @@ class Asked:
     Args:
         renames: `book.title=name`, `book=novel`.
         new: what is not renamed though it may look so: `book.name`, `novel`.
-        fills: values for rows that are there: `{"book.author": "unknown"}`.
+        fills: values for rows that are there: `book.author=unknown`.
+        maps: values that are gone, and what rows get that have them: `book.status:sketch=draft`.
         prompt: asks a person; None where there is nobody.
     """
 
@@ -53,14 +56,17 @@ class Asked:
         self,
         renames: Sequence[str] = (),
         new: Sequence[str] = (),
-        fills: Mapping[str, str] | None = None,
+        fills: Sequence[str] = (),
+        maps: Sequence[str] = (),
         prompt: Callable[[Question], str] | None = None,
     ) -> None:
         self._renames = dict(_pair(each) for each in renames)
         self._new = set(new)
-        self._fills = dict(fills or {})
+        self._fills = dict(_pair(each) for each in fills)
+        self._maps = dict(_pair(each) for each in maps)
         self._prompt = prompt
         self._open: list[Question] = []
+        self._changed: list[str] = []
 
     def __call__(self, before: State, after: State, changes: list[Change]) -> Answers:
         answers = Answers()
@@ -68,13 +74,21 @@ class Asked:
         changes = compare(renamed(before, answers), after)
         self._columns(changes, answers)
         changes = compare(renamed(before, answers), after)
-        self._values(changes, answers)
+        self._values(changes, after, answers)
+        self._choices(renamed(before, answers), after, answers)
+        self._changed += sorted({_name(change) for change in changes})
         if self._open:
             raise Unanswered(self._open)
-        left = [*self._renames, *self._fills]
-        if left:
-            raise UnknownName(f"{left[0]!r} is not among the changes: {', '.join(sorted({_name(change) for change in changes})) or 'none'}")
         return answers
+
+    def check_all_used(self) -> None:
+        """Check that each option was an answer.
+
+        Raises:
+            UnknownName: naming the first that was not.
+        """
+        for name in (*self._renames, *self._fills, *self._maps):
+            raise UnknownName(f"{name} does not change in this way; what changes: {', '.join(self._changed) or 'nothing'}")
 
     def _tables(self, changes: list[Change], answers: Answers) -> None:
         gone = {full_name(each.table): each.table for each in changes if each.kind == "table" and each.action == "-"}
@@ -113,7 +127,7 @@ class Asked:
         )
         return self._ask(question) == "r"
 
-    def _values(self, changes: list[Change], answers: Answers) -> None:
+    def _values(self, changes: list[Change], after: State, answers: Answers) -> None:
         for change in changes:
             if change.kind != "column" or change.action == "-":
                 continue
@@ -136,14 +150,81 @@ class Asked:
                     default=proposed,
                 )
                 given = self._ask(question)
+            if given is not None and given.upper() != "NULL" and _is_alone(after.tables[change.table], change.name):
+                raise UnknownName(
+                    f"{name} is unique, so rows cannot all get {given!r}: let it be nullable first, give each row its value with a "
+                    f"migration by hand (`erlen db make --data`), then require it; or `--fill {name}=NULL` where there are no rows"
+                )
             if given is not None:
                 answers.fills[change.table, change.name] = fill_sql(column, given, name)
+
+    def _choices(self, before: State, after: State, answers: Answers) -> None:
+        """Ask what becomes of values that a column can no longer have."""
+        for name, table in after.tables.items():
+            old_table = before.tables.get(name)
+            for column, new in table.columns.items():
+                if old_table is None or column not in old_table.columns:
+                    continue
+                old_values, new_values = values_of(old_table.columns[column], old_table), values_of(new, table)
+                gone = [value for value in old_values if value not in new_values] if new_values else []
+                added = [value for value in new_values if value not in old_values]
+                full = f"{full_name(name)}.{column}"
+                for value in gone:
+                    self._choice(full, (name, column), value, added, new_values, answers)
+
+    def _choice(self, full: str, key: tuple[Name, str], value: str, added: list[str], values: Sequence[str], answers: Answers) -> None:
+        option = f"{full}:{value}"
+        if (new := self._renames.pop(option, None)) is not None:
+            if new not in added:
+                raise UnknownName(f"{new!r} is no new value of {full}: {', '.join(added) or 'none is'}")
+            answers.values.setdefault(key, {})[value] = new
+            added.remove(new)
+            return
+        if option not in self._maps:
+            for new in sorted(added, key=lambda each: -SequenceMatcher(None, each, value).ratio()):
+                if f"{full}:{new}" in self._new:
+                    continue
+                question = Question(
+                    text=f"the value {value!r} of {full} is gone and {new!r} is new: renamed, or new?",
+                    options=(f"--rename {option}={new}", f"--new {full}:{new}"),
+                    choices=("r", "n"),
+                )
+                answer = self._ask(question)
+                if answer is None:
+                    return
+                if answer == "r":
+                    answers.values.setdefault(key, {})[value] = new
+                    added.remove(new)
+                    return
+        given = self._maps.pop(option, None)
+        if given is None:
+            question = Question(
+                text=f"{full} can no longer be {value!r}: which value do rows get that have it? (NULL: there are none)",
+                options=(f"--map {option}={values[0]}", f"--map {option}=NULL"),
+            )
+            given = self._ask(question)
+        if given is not None and given.upper() != "NULL":
+            if given not in values:
+                raise UnknownName(f"{given!r} is no value of {full}: {', '.join(values)}")
+            answers.replaced.setdefault(key, {})[value] = given
 
     def _ask(self, question: Question) -> str | None:
         if self._prompt is not None:
             return self._prompt(question)
         self._open.append(question)
         return None
+
+
+def _is_alone(table: TableState, column: str) -> bool:
+    """Whether a column is unique by itself."""
+    alone = {column}
+    if table.key is not None and {*table.key.columns} == alone:
+        return True
+    return any(
+        (isinstance(part.item, Unique) and {*part.item.columns} == alone)
+        or (isinstance(part.item, Index) and part.item.unique and {*part.item.parts} == alone)
+        for part in table.parts.values()
+    )
 
 
 def proposed_value(column: Column) -> str | None:
@@ -182,11 +263,11 @@ def fill_sql(column: Column, given: str, name: str) -> str | None:
 
 
 def _pair(option: str) -> tuple[str, str]:
-    old, _, new = option.partition("=")
+    old, sign, new = option.partition("=")
+    if not sign or not old.strip():
+        raise UnknownName(f"{option!r} is not of the form NAME=VALUE")
     return old.strip(), new.strip()
 
 
 def _name(change: Change) -> str:
     return f"{full_name(change.table)}.{change.name}" if change.kind == "column" else full_name(change.table)
-
-

@@ -13,7 +13,20 @@ from sqlalchemy.dialects.mysql import MEDIUMTEXT
 
 from erlen.migrations.migration import HistoryError, Migration
 
-__all__ = ["RECORDS", "Progress", "Record", "State", "adopt_alembic", "forget", "has_table", "make_table", "read_records", "record"]
+__all__ = [
+    "RECORDS",
+    "Progress",
+    "Record",
+    "State",
+    "adopt_alembic",
+    "forget",
+    "has_table",
+    "is_synced",
+    "make_table",
+    "read_records",
+    "record",
+    "set_synced",
+]
 
 State: TypeAlias = Literal["applied", "running", "reverting"]
 
@@ -31,6 +44,8 @@ RECORDS = Table(
     mysql_engine="InnoDB",
     mariadb_engine="InnoDB",
 )
+_SYNCED = "(synced)"
+"""What stands in the place of a revision where `erlen db sync` changed the tables without a migration."""
 _ALEMBIC = Table("alembic_version", MetaData(), Column("version_num", String(32)))
 
 
@@ -87,8 +102,21 @@ def read_records(connection: Connection) -> dict[str, Record]:
             applied_at=row.applied_at.replace(tzinfo=UTC),
             seconds=row.seconds,
         )
-        for row in connection.execute(select(RECORDS))
+        for row in connection.execute(select(RECORDS).where(RECORDS.c.revision != _SYNCED))
     }
+
+
+def is_synced(connection: Connection) -> bool:
+    """Whether the tables were changed without migrations, so that some that are written later are done already."""
+    return has_table(connection) and connection.scalar(select(RECORDS.c.revision).where(RECORDS.c.revision == _SYNCED)) is not None
+
+
+def set_synced(connection: Connection, *, synced: bool) -> None:
+    """Keep in mind that tables were changed without migrations, or that migrations have caught up."""
+    forget(connection, _SYNCED)
+    if synced:
+        values = {"branch": "", "name": _SYNCED, "state": "applied", "step": 0, "seconds": 0.0}
+        connection.execute(insert(RECORDS).values(revision=_SYNCED, applied_at=datetime.now(UTC).replace(tzinfo=None), **values))
 
 
 def record(

@@ -18,7 +18,7 @@ from erlen.migrations.state import SQL, Check, Column, Detail, Foreign, Index, K
 
 __all__ = ["Call", "Renderer", "Text", "literal", "show"]
 
-WIDTH = 110
+WIDTH = 100
 _DIALECTS: tuple[Dialect, ...] = (sqlite.dialect(), postgresql.dialect(), mysql.dialect())  # type: ignore[no-untyped-call]
 _MODULES = {"sqlite": sqlite, "postgresql": postgresql, "mysql": mysql}
 _MYSQL = ('"mysql"', '"mariadb"')
@@ -96,9 +96,14 @@ class Renderer:
 
     def __init__(self, dialect: Dialect) -> None:
         self.dialect = dialect
-        self.imports: set[str] = set()
+        self._dialects: set[str] = set()
         self.constants: dict[str, str] = {}
         """Types that need more than a word, by the names that they have at the top of the file."""
+
+    @property
+    def import_lines(self) -> tuple[str, ...]:
+        """What the file imports beyond `sa` and `op`."""
+        return (f"from sqlalchemy.dialects import {', '.join(sorted(self._dialects))}",) if self._dialects else ()
 
     # -- types --------------------------------------------------------------------------------------------------------------
 
@@ -111,7 +116,7 @@ class Renderer:
         """
         if (given := _enum_of(kind)) is not None:
             return self._constant(str(given.name or "values"), self._enum(given))
-        own = next(each for each in _DIALECTS if each.name == self.dialect.name or "mysql" == each.name)
+        own = next(each for each in _DIALECTS if each.name == self.dialect.name or each.name == "mysql")
         dialects = _DIALECTS if declared else (own,)
         codes = {dialect.name: _resolved(kind, dialect) for dialect in dialects}
         wanted = {dialect.name: _compiled(codes[dialect.name], dialect) for dialect in dialects}
@@ -150,7 +155,7 @@ class Renderer:
         module = "sa"
         if cls.__module__.startswith("sqlalchemy.dialects."):
             module = cls.__module__.split(".")[2]
-            self.imports.add(f"from sqlalchemy.dialects import {module}")
+            self._dialects.add(module)
         if isinstance(kind, sa.ARRAY):
             dimensions = f", dimensions={kind.dimensions}" if kind.dimensions else ""
             return f"{module}.{cls.__name__}({self.type(kind.item_type, declared=False)}{dimensions})"
@@ -351,13 +356,13 @@ def _resolved(kind: TypeEngine[Any], dialect: Dialect) -> TypeEngine[Any]:
         if _is_public(cls):
             if cls is type(kind):
                 return kind
-            made = kind.adapt(cls)
-            if _compiled(made, dialect) == wanted:
-                return made
+            adapted: TypeEngine[Any] = kind.adapt(cls)
+            if _compiled(adapted, dialect) == wanted:
+                return adapted
     if wanted is not None and (found := _MODULES[dialect.name].__dict__.get(wanted.partition("(")[0])) is not None:
-        made = found()
+        made: TypeEngine[Any] = found()
         if _compiled(made, dialect) == wanted:
-            return made  # type: ignore[no-any-return]
+            return made
     return kind
 
 

@@ -26,7 +26,7 @@ from erlen.migrations.execution import run as run_file
 from erlen.migrations.locks import Busy, holders, limit, not_to_be_had, one_at_a_time, pauses, process_of
 from erlen.migrations.migration import HistoryError, Migration
 from erlen.migrations.plan import Plan, Step, plan_rollback, plan_upgrade, replaced_by
-from erlen.migrations.records import Progress, Record, State, forget, has_table, make_table, read_records, record
+from erlen.migrations.records import Progress, Record, State, forget, has_table, make_table, read_records, record, set_synced
 from erlen.migrations.sqlite import ForeignKeyFault, foreign_key_faults
 from erlen.migrations.target import FOLDER, Target
 from erlen.migrations.tracking import Interrupted, Observer, Tracker, Watch
@@ -198,6 +198,8 @@ class Runner(Struct, frozen=True, kw_only=True):
             for migration in adopted:
                 if migration.revision not in records:
                     record(connection, migration)
+            if all(migration.revision in records or migration in adopted for migration in self.target.migrations()):
+                set_synced(connection, synced=False)
 
     def carry_out(self, plan: Plan) -> list[Migration]:
         """Take the steps of a plan, but for those that another process took meanwhile, and return their migrations.

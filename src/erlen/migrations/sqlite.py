@@ -19,7 +19,6 @@ from erlen.migrations.sqlite_table import (
     mentions,
     parse_column,
     parse_table,
-    quoted,
 )
 
 __all__ = ["ForeignKeyFault", "foreign_key_faults", "rebuilding"]
@@ -112,21 +111,21 @@ class Rebuild(BatchOperationsImpl):
     def _rebuild(self) -> None:
         """Make the new table, copy the rows, and let it take the place, name, indexes and triggers of the old one."""
         table, text_of = self._table, self._text
-        temporary = f"_erlen_new_{table}"
+        temporary = f"_alembic_tmp_{table}"
         kept = self._kept()
         sequence = self._sequence()
-        self._run(text_of.create(temporary))
+        self._run(text_of.create(self._quote(temporary)))
         there = {name.lower() for name in self._source}
         names = [column.written for column in text_of.columns if column.name.lower() in there and not column.is_generated]
         taken = {"rowid", *(column.name.lower() for column in text_of.columns)}
         if text_of.has_row_numbers and text_of.row_column is None and len(taken) > len(text_of.columns):
             names.insert(0, "rowid")
         listed = ", ".join(names)
-        self._run(f"INSERT INTO {quoted(temporary)} ({listed}) SELECT {listed} FROM {quoted(table)}")  # noqa: S608 - quoted
-        self._run(f"DROP TABLE {quoted(table)}")
+        self._run(f"INSERT INTO {self._quote(temporary)} ({listed}) SELECT {listed} FROM {self._quote(table)}")  # noqa: S608 - quoted
+        self._run(f"DROP TABLE {self._quote(table)}")
         # With this, views and triggers that speak of the table are left alone while it is gone.
         self._run("PRAGMA legacy_alter_table = ON")
-        self._run(f"ALTER TABLE {quoted(temporary)} RENAME TO {quoted(table)}")
+        self._run(f"ALTER TABLE {self._quote(temporary)} RENAME TO {self._quote(table)}")
         self._run("PRAGMA legacy_alter_table = OFF")
         if sequence is not None:
             self._run("UPDATE sqlite_sequence SET seq = :seq WHERE name = :name", seq=sequence, name=table)
@@ -182,7 +181,7 @@ class Rebuild(BatchOperationsImpl):
         self._text.columns.insert(place, added)
         if column.primary_key and not any(clause.kind == "primary" for clause in added.clauses):
             self._only_adds = False
-            self._text.constraints.append(ConstraintText("primary", "", f"PRIMARY KEY ({quoted(column.name)})"))
+            self._text.constraints.append(ConstraintText("primary", "", f"PRIMARY KEY ({self._quote(column.name)})"))
 
     def _drop_column(self, table: str, column: Column[Any], **_: Any) -> None:
         name = self._existing(column.name).name
@@ -234,7 +233,7 @@ class Rebuild(BatchOperationsImpl):
             self._only_adds = False
         if name is not None and name != column.name:
             self._end()  # SQLite itself renames a column wherever it is spoken of
-            self._run(f"ALTER TABLE {quoted(self._table)} RENAME COLUMN {quoted(column.name)} TO {quoted(name)}")
+            self._run(f"ALTER TABLE {self._quote(self._table)} RENAME COLUMN {self._quote(column.name)} TO {self._quote(name)}")
             self._begin()
 
     def _add_constraint(self, constraint: Any, **_: Any) -> None:
@@ -299,11 +298,17 @@ class Rebuild(BatchOperationsImpl):
         else:
             self._connection.exec_driver_sql(statement)
 
-    def _scalar(self, query: str, **values: Any) -> Any:
-        return self._connection.scalar(text(query), values)
+    def _rows(self, query: str, **values: Any) -> list[tuple[Any, ...]]:
+        """Ask for rows, past whoever keeps the statements of the migration."""
+        driver: Any = self._connection.connection.driver_connection
+        rows: list[tuple[Any, ...]] = driver.execute(query, values).fetchall()
+        return rows
 
-    def _rows(self, query: str, **values: Any) -> list[Any]:
-        return list(self._connection.execute(text(query), values))
+    def _scalar(self, query: str, **values: Any) -> Any:
+        return next((row[0] for row in self._rows(query, **values)), None)
+
+    def _quote(self, name: str) -> str:
+        return str(self.dialect.identifier_preparer.quote(name))
 
     @property
     def _connection(self) -> Connection:

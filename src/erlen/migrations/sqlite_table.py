@@ -13,7 +13,7 @@ from msgspec import Struct
 from erlen.errors import ErlenError
 from erlen.migrations.sql import Token, tokens
 
-__all__ = ["Clause", "ColumnText", "ConstraintText", "TableText", "mentions", "parse_column", "parse_table", "quoted"]
+__all__ = ["Clause", "ColumnText", "ConstraintText", "TableText", "mentions", "parse_column", "parse_table"]
 
 
 class Clause(Struct):
@@ -110,9 +110,9 @@ class TableText(Struct):
         return "without" not in {token.text for token in tokens(self.options, "sqlite")}
 
     def create(self, name: str) -> str:
-        """Return the CREATE TABLE of a table like this one."""
+        """Return the CREATE TABLE of a table like this one; its name is given as it is to be written."""
         parts = ",\n\t".join(map(str, (*self.columns, *self.constraints)))
-        return f"CREATE TABLE {quoted(name)} (\n\t{parts}\n){' ' if self.options else ''}{self.options}"
+        return f"CREATE TABLE {name} (\n\t{parts}\n){' ' if self.options else ''}{self.options}"
 
 
 def parse_table(sql: str) -> TableText:
@@ -148,11 +148,6 @@ def parse_column(text: str) -> ColumnText:
 def mentions(sql: str, name: str) -> bool:
     """Whether SQL has a name in it, outside of strings and comments."""
     return any(token.kind in ("word", "name") and token.text.lower() == name.lower() for token in tokens(sql, "sqlite"))
-
-
-def quoted(name: str) -> str:
-    """Return a name in double quotes."""
-    return '"' + name.replace('"', '""') + '"'
 
 
 def _add(table: TableText, sql: str, part: Sequence[Token]) -> None:

@@ -97,7 +97,7 @@ def plan_squash(target: Target, chosen: str, name: str, *, branch: str = "", kee
             message=basis.message,
             upgrade=up.code,
             downgrade=down.code if all(_has_way_back(each) for each in old) else None,
-            imports=tuple(sorted(renderer.imports)),
+            imports=renderer.import_lines,
             constants=tuple(f"{each} = {code}" for each, code in renderer.constants.items()),
             depends_on=depends_on,
             replaces=basis.replaces,

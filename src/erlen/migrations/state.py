@@ -360,7 +360,8 @@ def _declare_table(found: TableState, table: sa.Table, dialect: Dialect) -> None
 
 def details_of(table: sa.Table, dialect: Dialect) -> Iterator[Detail]:
     """Return the constraints and indexes that a table declares, but for its primary key."""
-    compiler: Any = dialect.ddl_compiler(dialect, None)
+    make_compiler: Any = dialect.ddl_compiler
+    compiler = make_compiler(dialect, None)
     for constraint in sorted(table.constraints, key=lambda each: getattr(each, "_creation_order", 0)):
         rule = getattr(constraint, "_create_rule", None)
         if rule is not None and not rule(compiler):
@@ -390,7 +391,8 @@ def details_of(table: sa.Table, dialect: Dialect) -> Iterator[Detail]:
 
 def index_detail(index: sa.Index, dialect: Dialect) -> Index:
     """Return what an index declares."""
-    parts = tuple(each.name if isinstance(each, sa.Column) else SQL(sql_of(each.self_group(), dialect)) for each in index.expressions)
+    expressions: Iterable[Any] = index.expressions
+    parts = tuple(each.name if isinstance(each, sa.Column) else SQL(sql_of(each.self_group(), dialect)) for each in expressions)
     options = {key: _written(value, dialect) for key, value in index.dialect_kwargs.items() if value is not None}
     return Index(parts, name_of(index, dialect), bool(index.unique), _options(options))
 
@@ -424,4 +426,5 @@ def name_of(item: sa.Constraint | sa.Index, dialect: Dialect) -> str | None:
 
 def creation_order(tables: Iterable[sa.Table]) -> list[sa.Table]:
     """Return tables in an order in which each comes after those that it refers to, as far as they make no circle."""
-    return [table for table, _ in sort_tables_and_constraints(tables) if table is not None]
+    sort: Any = sort_tables_and_constraints
+    return [table for table, _ in sort(tables) if table is not None]

@@ -9,9 +9,9 @@ from msgspec import Struct
 
 from erlen.migrations.adoption import adoption_of
 from erlen.migrations.connection import connect
-from erlen.migrations.migration import Migration
+from erlen.migrations.migration import HistoryError, Migration
 from erlen.migrations.plan import all_replaced
-from erlen.migrations.records import Record, has_table, read_records
+from erlen.migrations.records import Record, read_records
 from erlen.migrations.target import Target
 
 __all__ = ["Line", "Standing", "Status", "status_of"]
@@ -58,9 +58,12 @@ def status_of(target: Target) -> Status:
     """
     migrations = target.migrations()
     with connect(target) as connection:
-        is_made = has_table(connection)
         records = read_records(connection)
-        adoption = None if is_made else adoption_of(target, connection, records)
+        adoption, note = None, ""
+        try:
+            adoption = adoption_of(target, connection, records)
+        except HistoryError as error:  # what `migrate` will not go on with
+            note = str(error)
     adopted = {migration.revision for migration in adoption.migrations} if adoption is not None else set[str]()
     hidden = {revision for migration in migrations if migration.revision in records for revision in all_replaced(migration)}
     lines = [_line(migration, records, adopted) for migration in migrations]
@@ -71,7 +74,7 @@ def status_of(target: Target) -> Status:
         database=target.name,
         url=target.database.url(target.name).render_as_string(hide_password=True),
         migrations=(*lines, *(_unknown(each) for each in unknown)),
-        note=adoption.reason if adoption is not None else "",
+        note=adoption.reason if adoption is not None else note,
     )
 
 

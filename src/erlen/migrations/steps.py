@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+import itertools
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from erlen.migrations.render import Call, Renderer, Text, literal, show
+from erlen.migrations.enums import (
+    EnumChange,
+    bare_type,
+    enum_changes,
+    first_choice,
+    is_added_to,
+    is_renamed,
+    is_same_enum,
+    literal_sql,
+)
+from erlen.migrations.render import Call, Renderer, Text, show
 from erlen.migrations.state import Check, Column, Detail, Foreign, Index, Key, Name, Part, State, TableState, Unique, part_key
 
 __all__ = ["Answers", "Steps", "renamed", "write_steps"]
@@ -26,11 +37,21 @@ class Answers(Struct, kw_only=True):
     fills: dict[tuple[Name, str], str | None] = field(default_factory=dict)
     """SQL of what rows get in a column that must have a value; None where there are no such rows."""
 
+    values: dict[tuple[Name, str], dict[str, str]] = field(default_factory=dict)
+    """Values of a column that have another name now, by the column's new name: the old one, and the new one."""
+    replaced: dict[tuple[Name, str], dict[str, str]] = field(default_factory=dict)
+    """Values that are gone, and what rows get that have them."""
+
     def reversed(self) -> Answers:
         """Return what holds for the way back."""
+        old_columns = {(table, new): old for (table, old), new in self.columns.items()}
         return Answers(
             tables={new: old for old, new in self.tables.items()},
             columns={(self._old(table), new): old for (table, old), new in self.columns.items()},
+            values={
+                (self._old(table), old_columns.get((table, column), column)): {new: old for old, new in values.items()}
+                for (table, column), values in self.values.items()
+            },
         )
 
     def _old(self, table: Name) -> Name:
@@ -87,7 +108,9 @@ def renamed(state: State, answers: Answers) -> State:
     tables = {}
     for old, found in state.tables.items():
         name = table_of(old)
-        parts = [Part(facts=detail(name, each.facts), item=detail(name, each.item), declared=each.declared) for each in found.parts.values()]
+        parts = [
+            Part(facts=detail(name, each.facts), item=detail(name, each.item), declared=each.declared) for each in found.parts.values()
+        ]
         tables[name] = replace(
             found,
             name=name,
@@ -124,6 +147,7 @@ class _Writer:
         self._neutral = neutral
         self._quote = renderer.dialect.identifier_preparer.quote
         self._mysql = renderer.dialect.name in ("mysql", "mariadb")
+        self._enum_changes = enum_changes(self._before, after)
         self._losses: list[str] = []
         self._problems: list[str] = []
         self._old_columns = {(table, new): old for (table, old), new in answers.columns.items()}
@@ -135,9 +159,11 @@ class _Writer:
         dropped = self._in_order(before, [name for name in before if name not in after])[::-1]
         kept = self._in_order(after, [name for name in after if name in before])
         blocks += self._schemas(created)
-        blocks += self._enums_created()
         for old, new in self._answers.tables.items():
             blocks.append(show(Call("op.rename_table", [old[1], new[1]], {} if old[0] is None else {"schema": old[0]})))
+        blocks += self._enums_created()
+        for change in self._enum_changes:
+            blocks += self._change_enum(change)
         late: list[tuple[Name, Detail]] = []
         for place, name in enumerate(created):
             later = {*created[place + 1 :]}
@@ -151,6 +177,8 @@ class _Writer:
         blocks += self._altered(kept)
         blocks += self._dropped(dropped)
         blocks += self._enums_dropped()
+        if self._losses:
+            blocks.insert(0, f"# What is in {_and(self._losses)} is lost.")
         return Steps(code="\n".join(blocks), losses=self._losses, problems=self._problems)
 
     # -- tables that come and go --------------------------------------------------------------------------------------------
@@ -182,14 +210,115 @@ class _Writer:
     def _enums_created(self) -> list[str]:
         mine = _enums_of(self._after)
         there = _enums_of(self._before)
-        return [
-            f"{self._renderer.type(kind)}.create(op.get_bind(), checkfirst=True)" for name, kind in mine.items() if name not in there
-        ]
+        return [f"{self._renderer.type(kind)}.create(op.get_bind(), checkfirst=True)" for name, kind in mine.items() if name not in there]
 
     def _enums_dropped(self) -> list[str]:
         mine = _enums_of(self._after)
         there = _enums_of(self._before)
         return [f"{self._renderer.type(kind)}.drop(op.get_bind(), checkfirst=True)" for name, kind in there.items() if name not in mine]
+
+    def _change_enum(self, change: EnumChange) -> list[str]:
+        """Give a named type other values: on PostgreSQL the type, elsewhere each column that has it."""
+        old, new = change.before, change.after
+        values: dict[str, str] = {}
+        for place in change.columns:
+            values |= self._answers.values.get(place, {})
+        replaced = values | {key: to for place in change.columns for key, to in self._answers.replaced.get(place, {}).items()}
+        lines = ['if op.get_context().dialect.name == "postgresql":']
+        if is_added_to(old.enums, new.enums) and not self._are_used(change):
+            lines += [f"    {line}" for line in self._add_values(change)]
+        elif is_renamed(old.enums, new.enums, values) and replaced == values:
+            name = self._full(change.name)
+            for before, after in values.items():
+                statement = f"ALTER TYPE {name} RENAME VALUE {literal_sql(before)} TO {literal_sql(after)}"
+                lines.append(f"    {show(Call('op.execute', [_escaped(statement)]), 4)}")
+        else:
+            lines += [f"    {line}" for line in self._rebuild_enum(change, replaced)]
+        lines.append("else:")
+        both = old
+        if replaced and not {*new.enums} <= {*old.enums}:
+            both = sa.Enum(*new.enums, *(value for value in old.enums if value not in new.enums), name=old.name, schema=old.schema)
+        for table, column in change.columns:
+            for block in self._alter_enum(table, column, [old, both, new], replaced):
+                lines += [f"    {line}" for line in block.splitlines()]
+        return ["\n".join(lines)]
+
+    def _alter_enum(self, table: Name, column: str, types: Sequence[sa.Enum], replaced: Mapping[str, str]) -> list[str]:
+        """Give a column other values where they are part of its type, by way of a type that has both the old and the new."""
+        before, after = self._before.tables[table].columns[column], self._after.tables[table].columns[column]
+        name = self._old_columns.get((table, column), column)
+        blocks: list[str] = []
+        for place, (first, second) in enumerate(itertools.pairwise(types)):
+            if place == 1:
+                blocks += self._replace_values(table, name, replaced)
+            if first is second:
+                continue
+            keywords = self._existing(before) | {"existing_type": self._renderer.type(first), "type_": self._renderer.type(second)}
+            if "existing_server_default" in keywords and before.facts.default != after.facts.default:
+                del keywords["existing_server_default"]  # it may be no value any more; the new one is set afterwards
+                keywords["server_default"] = None
+            blocks += self._batch(table, [Call("batch.alter_column", [name], keywords)])
+        return blocks
+
+    def _are_used(self, change: EnumChange) -> bool:
+        """Whether a new value is used in the same migration, which PostgreSQL refuses within the transaction that adds it."""
+        new = [literal_sql(value) for value in change.after.enums if value not in change.before.enums]
+        texts = [repr(part.item) for table, _ in change.columns for part in self._after.tables[table].parts.values()]
+        texts += [str(each.facts.default) for table, _ in change.columns for each in self._after.tables[table].columns.values()]
+        texts += [str(sql) for sql in self._answers.fills.values()]
+        defaults = [self._renderer.default(self._after.tables[table].columns[column].item) for table, column in change.columns]
+        return any(value in text for value in new for text in texts) or any(
+            literal_sql(default) in new for default in defaults if isinstance(default, str)
+        )
+
+    def _add_values(self, change: EnumChange) -> list[str]:
+        lines: list[str] = []
+        there = list(change.before.enums)
+        for place, value in enumerate(change.after.enums):
+            if value in there:
+                continue
+            where = f"AFTER {literal_sql(change.after.enums[place - 1])}" if place else f"BEFORE {literal_sql(there[0])}"
+            where = "" if place and change.after.enums[place - 1] == there[-1] else f" {where}"
+            there.insert(place, value)
+            statement = f"ALTER TYPE {self._full(change.name)} ADD VALUE {literal_sql(value)}{where}"
+            lines.append(show(Call("op.execute", [_escaped(statement)])))
+        return lines
+
+    def _rebuild_enum(self, change: EnumChange, replaced: Mapping[str, str]) -> list[str]:
+        """Make the type anew, and let each column have it: PostgreSQL cannot take a value out of one."""
+        schema, word = change.name
+        statements = [f"ALTER TYPE {self._full(change.name)} RENAME TO {self._quote(f'{word}_before')}"]
+        statements.append(f"CREATE TYPE {self._full(change.name)} AS ENUM ({', '.join(map(literal_sql, change.after.enums))})")
+        for table, column in change.columns:
+            old, new = self._before.tables[table].columns[column], self._after.tables[table].columns[column]
+            name = self._quote(self._old_columns.get((table, column), column))
+            alter = f"ALTER TABLE {self._full(table)} ALTER COLUMN {name}"
+            text = f"{name}::text"
+            if replaced:
+                cases = " ".join(f"WHEN {literal_sql(key)} THEN {literal_sql(value)}" for key, value in replaced.items())
+                text = f"(CASE {name}::text {cases} ELSE {name}::text END)"
+            if old.facts.default is not None:
+                statements.append(f"{alter} DROP DEFAULT")
+            statements.append(f"{alter} TYPE {self._full(change.name)} USING {text}::{self._full(change.name)}")
+            if old.facts.default is not None and old.facts.default == new.facts.default:
+                statements.append(f"{alter} SET DEFAULT {old.facts.default}")
+        statements.append(f"DROP TYPE {self._full((schema, f'{word}_before'))}")
+        return [line for each in statements for line in show(Call("op.execute", [_escaped(each)])).splitlines()]
+
+    def _replace_values(self, table: Name, column: str, values: Mapping[str, str]) -> list[str]:
+        quoted = self._quote(column)
+        return [
+            show(
+                Call(
+                    "op.execute",
+                    [_escaped(f"UPDATE {self._full(table)} SET {quoted} = {literal_sql(new)} WHERE {quoted} = {literal_sql(old)}")],  # noqa: S608
+                )
+            )
+            for old, new in values.items()
+        ]
+
+    def _full(self, name: Name) -> str:
+        return self._quote(name[1]) if name[0] is None else f"{self._quote(name[0])}.{self._quote(name[1])}"
 
     def _dropped(self, dropped: Sequence[Name]) -> list[str]:
         blocks: list[str] = []
@@ -215,7 +344,8 @@ class _Writer:
         for plan in plans:
             blocks += self._batch(plan.name, plan.early)
         for plan in plans:
-            if plan.loosen and any(_is_rename(each) for each in plan.loosen):
+            plan.updates += self._values_of_choices(plan.name)
+            if plan.loosen and (plan.updates or any(_is_rename(each) for each in plan.loosen)):
                 blocks += self._batch(plan.name, plan.loosen)
                 plan.loosen = []
             blocks += plan.updates
@@ -224,6 +354,15 @@ class _Writer:
         for plan in plans:
             blocks += self._batch(plan.name, plan.late)
         return blocks
+
+    def _values_of_choices(self, name: Name) -> list[str]:
+        """Change the rows that have a value which is gone, of columns that only a CHECK holds to their values."""
+        lines: list[str] = []
+        for column, found in self._after.tables[name].columns.items():
+            values = {**self._answers.values.get((name, column), {}), **self._answers.replaced.get((name, column), {})}
+            if values and not any((name, column) in change.columns for change in self._enum_changes):
+                lines += self._replace_values(name, found.item.name, values)
+        return lines
 
     def _is_reshaped(self, name: Name) -> bool:
         """Whether what foreign keys of others need of a table goes or changes."""
@@ -245,16 +384,16 @@ class _Writer:
             moved = [each for each in self._before.tables[table].columns if self._is_moved(table, each)]
             if any(_mentions(new.facts.computed, each) for each in moved):
                 return "again"
-        if old.facts.type != new.facts.type:
+        if _is_retyped(old, new):
             return "retype"
-        return "same" if old.facts == new.facts else "alter"
+        return "same" if replace(old.facts, type="") == replace(new.facts, type="") else "alter"
 
     def _is_moved(self, table: Name, column: str) -> bool:
         """Whether what refers to a column has to go before, and come back after."""
         old, new = self._before.tables[table].columns.get(column), self._after.tables[table].columns.get(column)
         if (table, column) in self._old_columns or old is None or new is None:
             return True
-        return old.facts.type != new.facts.type
+        return _is_retyped(old, new)
 
     def _alter(self, name: Name, reshaped: set[Name], later: set[Name]) -> _Table:
         old, new = self._before.tables[name], self._after.tables[name]
@@ -394,7 +533,7 @@ class _Writer:
     def _alter_column(self, plan: _Table, name: Name, column: str, old: Column, new: Column) -> None:
         keywords: dict[str, Any] = {}
         changed: set[str] = set()
-        retyped = old.facts.type != new.facts.type
+        retyped = _is_retyped(old, new)
         if retyped:
             changed.add("type")
             keywords["type_"] = self._type(new)
@@ -420,17 +559,26 @@ class _Writer:
             changed.add("comment")
             keywords["comment"] = new.facts.comment
         existing = self._existing(old, but=changed)
+        if is_same_enum(bare_type(old.item.type), bare_type(new.item.type)):
+            existing["existing_type"] = self._type(new)
         if "comment" in changed and old.facts.comment is not None:
             existing["existing_comment"] = old.facts.comment
         plan.change.append(Call("batch.alter_column", [column], {**existing, **keywords}))
 
     def _update(self, plan: _Table, name: Name, column: str, old: Column) -> None:
         key = (name, column)
-        sql = self._answers.fills.get(key) if key in self._answers.fills else neutral_value(old, self._after.tables[name]) if self._neutral else None
+        sql = (
+            self._answers.fills.get(key)
+            if key in self._answers.fills
+            else neutral_value(old, self._after.tables[name])
+            if self._neutral
+            else None
+        )
         if sql is not None:
             quoted = self._quote(column)
-            table = self._quote(name[1]) if name[0] is None else f"{self._quote(name[0])}.{self._quote(name[1])}"
-            plan.updates.append(show(Call("op.execute", [_escaped(f"UPDATE {table} SET {quoted} = {sql} WHERE {quoted} IS NULL")])))
+            plan.updates.append(
+                show(Call("op.execute", [_escaped(f"UPDATE {self._full(name)} SET {quoted} = {sql} WHERE {quoted} IS NULL")]))
+            )
 
     def _batch(self, name: Name, calls: Sequence[Any]) -> list[str]:
         outside = [call for call in calls if call.name.startswith("op.")]
@@ -447,14 +595,13 @@ class _Writer:
 
 def neutral_value(column: Column, table: TableState) -> str:
     """Return SQL of a value that says as little as can be, for rows that must have one: the first of a choice, 0, an empty text."""
-    kind = column.item.type
+    kind = bare_type(column.item.type)
     if isinstance(kind, sa.Enum):
         return literal_sql(kind.enums[0])
-    if isinstance(_bare(kind), sa.JSON):
+    if isinstance(kind, sa.JSON):
         return "'{}'"
-    for part in table.parts.values():
-        if isinstance(part.item, Check) and (first := _first_choice(part.item.sql, column.item.name)) is not None:
-            return first
+    if (first := first_choice(column, table)) is not None:
+        return first
     python = _python_type(kind)
     if python is bool:
         return "false"
@@ -470,25 +617,9 @@ def neutral_value(column: Column, table: TableState) -> str:
     return fixed.get(python.__name__, "''")
 
 
-def _first_choice(sql: str, column: str) -> str | None:
-    """Return the first value that a CHECK lets a column have, as Erlen writes it."""
-    found = re.fullmatch(rf"""["`]?{re.escape(column)}["`]? IN \(('(?:[^']|'')*'|-?\d+)(?:, .*)?\)""", sql, re.DOTALL)
-    return found.group(1) if found else None
-
-
-def literal_sql(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
-
-
-def _bare(kind: Any) -> Any:
-    while isinstance(kind, sa.types.TypeDecorator):
-        kind = kind.impl_instance
-    return kind
-
-
 def _python_type(kind: Any) -> type:
     try:
-        found: type = _bare(kind).python_type
+        found: type = bare_type(kind).python_type
     except NotImplementedError:
         found = str
     return found
@@ -510,7 +641,7 @@ def needs_using(old: Column, new: Column) -> bool:
 
 
 def _family(column: Column) -> str:
-    kind = _bare(column.item.type)
+    kind = bare_type(column.item.type)
     if isinstance(kind, sa.Enum):
         return ""
     return next((word for cls, word in _FAMILIES if isinstance(kind, cls)), "")
@@ -528,7 +659,7 @@ def _enums_of(state: State) -> dict[tuple[str | None, str], Any]:
     found: dict[tuple[str | None, str], Any] = {}
     for table in state.tables.values():
         for column in table.columns.values():
-            kind = _bare(column.item.type)
+            kind = bare_type(column.item.type)
             if isinstance(kind, sa.ARRAY):
                 kind = kind.item_type
             if isinstance(kind, sa.Enum) and kind.native_enum and kind.name:
@@ -537,6 +668,16 @@ def _enums_of(state: State) -> dict[tuple[str | None, str], Any]:
 
 
 # -- helpers ----------------------------------------------------------------------------------------------------------------
+
+
+def _is_retyped(old: Column, new: Column) -> bool:
+    if is_same_enum(bare_type(old.item.type), bare_type(new.item.type)):
+        return False  # its values are changed by themselves
+    return old.facts.type != new.facts.type
+
+
+def _and(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
 def _mentions(sql: str, name: str) -> bool:
@@ -553,7 +694,16 @@ def _in_batch(call: Call) -> Call:
     return Call("batch.create_index", [call.arguments[0], *call.arguments[2:]], keywords)
 
 
-_RANKS = ("alter_column", "drop_column", "add_column", "create_primary_key", "create_unique", "create_check", "create_foreign", "create_index")
+_RANKS = (
+    "alter_column",
+    "drop_column",
+    "add_column",
+    "create_primary_key",
+    "create_unique",
+    "create_check",
+    "create_foreign",
+    "create_index",
+)
 
 
 def _rank(call: Call) -> int:
@@ -572,5 +722,3 @@ def _key_name(table: TableState) -> str:
 
 def _escaped(sql: str) -> str:
     return re.sub(r"(?<![:\w\\]):(?=\w)", r"\\:", sql)
-
-

@@ -338,12 +338,10 @@ class Tracker:
         """Say what is kept of a migration that fails here."""
         if not self.is_counted and not any(each.startswith("(") for each in self.progress.done):
             return "nothing of it"
-        again = f"`erlen db {self._command}` goes on there"
-        return (
-            f"{len(self.progress.done)} statements of it, the last:\n    {self.progress.done[-1]}\n  {again}"
-            if self.progress.done
-            else "nothing"
-        )
+        if not (done := self.progress.done):
+            return "nothing of it"
+        count = "1 statement of it" if len(done) == 1 else f"{len(done)} statements of it, the last"
+        return f"{count}:\n    {done[-1]}\n  fix  mend what is wrong; `erlen db {self._command}` goes on there"
 
     def _plain(self, statement: str) -> None:
         cursor: Any = self._driver.cursor()

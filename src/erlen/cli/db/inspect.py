@@ -83,10 +83,13 @@ def _inspected(spec: str | None, url: str | None, name: str, choose: Choose) -> 
 
 @contextmanager
 def _connected(target: Target | None, url: str | None) -> Generator[Connection, None, None]:
-    from erlen.db.engines import resolve_url
+    from erlen.db.engines import is_memory, resolve_url
     from erlen.migrations.connection import Limits, connect, open_engine
 
     if target is not None:
+        own = target.database.url(target.name)
+        if own.get_backend_name() == "sqlite" and not is_memory(own):
+            _check_file(own)
         with connect(target) as connection:
             yield connection
         return
@@ -106,9 +109,19 @@ def _read_only(url: URL) -> Engine:
     from sqlalchemy import URL, create_engine
     from sqlalchemy.pool import NullPool
 
+    path = quote(str(_check_file(url)))
+    return create_engine(URL.create("sqlite", database=f"file:{path}", query={"mode": "ro", "uri": "true"}), poolclass=NullPool)
+
+
+def _check_file(url: URL) -> Path:
+    """Return the path of a file of SQLite, which connecting would make.
+
+    Raises:
+        ErlenError: if it is not there.
+    """
     from erlen.errors import ErlenError
 
     path = Path(str(url.database))
     if not path.is_file():
         raise ErlenError(f"there is no file {path}")
-    return create_engine(URL.create("sqlite", database=f"file:{quote(str(path))}", query={"mode": "ro", "uri": "true"}), poolclass=NullPool)
+    return path

@@ -29,16 +29,27 @@ COLOURS = {"loses data": "red", "fails": "red", "breaks running code": "red"}
 @click.option("--all", "every", is_flag=True, help="All migrations, not only those that the database lacks.")
 @click.option("--dialect", type=click.Choice(DIALECTS), help="The production server's, where that is another than the one here.")
 @click.option("--plan", "is_plan", is_flag=True, help="Write the way around as migrations, in place of pending ones.")
+@click.option("--fill", "fills", multiple=True, metavar="TABLE.COLUMN=VALUE", help="What rows get in a new column that is required.")
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 @database_option
 @click.pass_obj
 def lint(
-    spec: str | None, given: Sequence[str], *, names: Sequence[str], every: bool, dialect: str | None, is_plan: bool, as_json: bool
+    spec: str | None,
+    given: Sequence[str],
+    *,
+    names: Sequence[str],
+    every: bool,
+    dialect: str | None,
+    is_plan: bool,
+    fills: Sequence[str],
+    as_json: bool,
 ) -> None:
     """Find the steps of migrations that lock tables, lose data, or break code that runs meanwhile.
 
     Looks at each MIGRATION (number, name or revision); without one, at those that the database does not have yet, or the last. The
     database's own kind decides what is a problem; `--dialect`, or the environment variable ERLEN_DIALECT, says that of production.
+
+    `--plan` writes the way around for PostgreSQL: each step a migration, whose docstring says what to deploy before it.
 
     A comment on the line, or above it, accepts a finding: `# lint: ignore drop-column: nothing has read it since May`.
 
@@ -51,6 +62,8 @@ def lint(
 
         for target in targets(spec, names):
             wanted = _wanted(target, given, every=every)
+            if is_plan:
+                wanted = _plan(target, wanted, dialect, _fills(fills), is_quiet=as_json)
             looked += wanted
             found += find(target, wanted, dialect=dialect)
     if as_json:
@@ -59,6 +72,46 @@ def lint(
         report(found, looked)
     if any(not finding.reason for finding in found):
         sys.exit(1)
+
+
+def _fills(given: Sequence[str]) -> dict[str, str]:
+    for each in given:
+        if "=" not in each or "." not in each.partition("=")[0]:
+            raise click.BadParameter(f"{each!r} is no TABLE.COLUMN=VALUE", param_hint="--fill")
+    return {name: value for name, _, value in (each.partition("=") for each in given)}
+
+
+def _plan(target: Target, wanted: Sequence[Migration], dialect: str | None, fills: dict[str, str], *, is_quiet: bool) -> list[Migration]:
+    """Write plans in the place of migrations that have findings, and return what is there then."""
+    from erlen.migrations.lint import lint_migration, plan_migration, production_dialect, write_plan
+
+    if (dialect or production_dialect(target)) != "postgresql":
+        raise click.UsageError("plans are for PostgreSQL: `--dialect postgresql`, if that is what production has.")
+    pending = {migration.revision for migration in _pending(target, target.migrations())}
+    found: list[Migration] = []
+    for revision in [migration.revision for migration in wanted]:
+        migration = next(each for each in target.migrations() if each.revision == revision)  # a plan before it has moved it
+        if all(finding.reason for finding in lint_migration(target, migration, dialect="postgresql")):
+            found.append(migration)
+            continue
+        if revision not in pending:
+            raise click.ClickException(f"{migration.name} is applied here already: what it does is done. Plans are for pending migrations.")
+        written = write_plan(target, migration, plan_migration(target, migration, fills=fills))
+        found += written
+        if not is_quiet:
+            click.echo(f"{migration.name} is now")
+            for step in written:
+                click.echo(f"  {_place_of(step)}")
+                click.echo(click.style(_wrapped(_note(step), indent=6), dim=True))
+            click.echo()
+    return found
+
+
+def _note(step: Migration) -> str:
+    import ast
+
+    paragraphs = (ast.get_docstring(ast.parse(step.path.read_text(encoding="utf-8"))) or "").split("\n\n")
+    return " ".join(paragraphs[2:]) or paragraphs[0]
 
 
 def report(found: Sequence[Finding], looked: Sequence[Migration]) -> None:
@@ -94,7 +147,7 @@ def _show(finding: Finding) -> None:
     click.echo()
 
 
-def _wrapped(text: str, lines: int | None = None) -> str:
+def _wrapped(text: str, lines: int | None = None, indent: int = 2) -> str:
     return textwrap.fill(
         text,
         100,
@@ -108,8 +161,12 @@ def _wrapped(text: str, lines: int | None = None) -> str:
 
 
 def _place(finding: Finding) -> str:
-    inside = Path(finding.place).is_relative_to(Path.cwd())
-    return str(Path(finding.place).relative_to(Path.cwd())) if inside else finding.place
+    return f"{_place_of(finding.migration)}:{finding.line}" if finding.line else _place_of(finding.migration)
+
+
+def _place_of(migration: Migration) -> str:
+    path, folder = migration.path, Path.cwd()
+    return str(path.relative_to(folder)) if path.is_relative_to(folder) else str(path)
 
 
 def _wanted(target: Target, names: Sequence[str], *, every: bool) -> list[Migration]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -10,117 +13,157 @@ from erlen.cli.db.common import database_option, is_terminal, reporting, targets
 
 if TYPE_CHECKING:
     from erlen.migrations.make import Made
-    from erlen.migrations.questions import Question
+    from erlen.migrations.migration import Migration
+    from erlen.migrations.questions import Asked, Question
     from erlen.migrations.target import Target
 
 __all__ = ["make"]
 
+COLOURS = {"+": "green", "-": "red", "~": "yellow"}
 
-@click.command("make")
+
+@click.command()
 @click.argument("message", required=False, default="")
-@click.option("--app", "spec", metavar="MODULE:NAME", help="The application; found in this folder by default.")
 @database_option
-@click.option("--package", "branch", default="", metavar="NAME", help="Write the migration of this package.")
-@click.option("--rename", "renames", multiple=True, metavar="OLD=NEW", help="What has another name: `book=novel`, `book.title=name`.")
-@click.option("--new", "new", multiple=True, metavar="NAME", help="What is new and not renamed: `book.name`.")
-@click.option("--fill", "fills", multiple=True, metavar="COLUMN=VALUE", help="What rows get that are there: `book.author=unknown`.")
-@click.option("--empty", is_flag=True, help="An empty migration, to be written by hand.")
-@click.option("--data", is_flag=True, help="A migration that changes rows, to be written by hand.")
-@click.option("--dry-run", is_flag=True, help="Show the migration, and write nothing.")
-@click.option("--check", is_flag=True, help="Write nothing; exit with 1 if a migration is missing.")
-@click.option("--sql/--no-sql", default=True, help="Show the SQL.")
-@click.option("--yes", "-y", is_flag=True, help="Write it without asking.")
+@click.option("--package", default="", metavar="NAME", help="Write the migration of this package, in its own folder.")
+@click.option("--rename", "renames", multiple=True, metavar="OLD=NEW", help="book=novel, book.title=name or book.status:draft=sketch.")
+@click.option("--new", "new", multiple=True, metavar="NAME", help="Not renamed, though something like it is gone: book.name.")
+@click.option("--fill", "fills", multiple=True, metavar="COLUMN=VALUE", help="What rows get that are there: book.author=unknown.")
+@click.option("--map", "maps", multiple=True, metavar="VALUE=NEW", help="What rows get whose value is gone: book.status:draft=done.")
+@click.option("--empty", is_flag=True, help="A migration to be written by hand.")
+@click.option("--data", is_flag=True, help="The same, with a pattern for changing rows.")
+@click.option("--dry-run", is_flag=True, help="Only show the migration.")
+@click.option("--check", is_flag=True, help="Write nothing; exit with 1 if models have changes without a migration.")
+@click.option("--sql/--no-sql", "is_sql", default=True, help="Show the SQL, or not.")
+@click.option("--yes", "-y", is_flag=True, help="Write it without asking whether to.")
+@click.pass_obj
 def make(
-    message: str,
     spec: str | None,
-    names: tuple[str, ...],
-    branch: str,
-    renames: tuple[str, ...],
-    new: tuple[str, ...],
-    fills: tuple[str, ...],
+    message: str,
+    *,
+    names: Sequence[str],
+    package: str,
+    renames: Sequence[str],
+    new: Sequence[str],
+    fills: Sequence[str],
+    maps: Sequence[str],
     empty: bool,
     data: bool,
     dry_run: bool,
     check: bool,
-    sql: bool,
+    is_sql: bool,
     yes: bool,
 ) -> None:
-    """Write a migration of what changed in the models."""
-    from erlen.migrations.questions import Asked, Unanswered, UnknownName
+    """Write a migration of what changed in the models; MESSAGE names it, by default what it does.
 
-    found = targets(spec, names)
+    All migrations are run in a scratch database, which is then compared with the models: your own database is not touched, and need not be
+    up to date. The new migration is tried there too: up, down, and up again.
+
+    What cannot be seen is asked: whether something is new or renamed, and which value rows get that are there. Without a terminal, options
+    answer; where one is missing, nothing is written, and the exit code is 2.
+
+    \b
+    Examples:
+      erlen db make
+      erlen db make "name books" --rename book.title=name
+      erlen db make --fill book.author=unknown
+      erlen db make --check          in CI: is a migration missing?
+    """  # noqa: D301 - click keeps the lines after this mark
     failed = False
     with reporting():
-        from erlen.migrations.make import make as make_migration
+        from erlen.migrations.questions import Asked, Unanswered, UnknownName
 
-        for target in found:
-            title = f" of {target.name}" if len(found) > 1 else ""
-            if empty or data:
-                _write_by_hand(target, branch, message, data=data)
-                continue
-            given = dict(each.partition("=")[::2] for each in fills)
-            ask = Asked(renames, new, given, _prompt if is_terminal() and not check else None)
-            try:
-                made = make_migration(target, branch, ask, message)
-            except (Unanswered, UnknownName) as error:
-                raise click.UsageError(str(error)) from None
-            if made is None or not made.changes:
-                click.echo(f"no changes{title}")
-                continue
-            _show(made, sql=sql and not check)
-            if check:
-                failed = True
-            elif dry_run:
-                click.echo()
-                from erlen.migrations.files import source_of
-
-                click.echo(source_of(made.draft, "…", None), nl=False)
-            elif yes or not is_terminal() or click.confirm("write it?", default=True):
-                _write(target, branch, made)
-            failed = failed or bool(made.problems)
+        found = targets(spec, names)
+        _check_package(found, package)
+        answers = Asked(renames, new, fills, maps, prompt if is_terminal() and not check else None)
+        try:
+            for target in found:
+                if len(found) > 1:
+                    click.secho(f"{target.name}:", bold=True)
+                if empty or data:
+                    report_written(_by_hand(target, package, message, is_data=data))
+                else:
+                    failed = _make(target, package, message, answers, check=check, dry_run=dry_run, is_sql=is_sql, yes=yes) or failed
+            answers.check_all_used()
+        except (Unanswered, UnknownName) as error:
+            raise click.UsageError(str(error)) from None
     if failed:
-        raise SystemExit(1)
+        sys.exit(1)
 
 
-def _show(made: Made, *, sql: bool) -> None:
-    colours = {"+": "green", "-": "red", "~": "yellow"}
-    for change in made.changes:
-        click.echo(click.style(change.sentence, fg=colours[change.action]))
-    if sql and made.sql:
-        click.echo()
-        for statement in made.sql:
-            click.echo(click.style(statement + ";", dim=True))
+def _make(target: Target, package: str, message: str, answers: Asked, *, check: bool, dry_run: bool, is_sql: bool, yes: bool) -> bool:
+    """Make one migration; return whether something is wrong."""
+    from erlen.migrations.files import source_of, write_migration
+    from erlen.migrations.make import changes_of_branches, make
+
+    if check:
+        changes, others = changes_of_branches(target, package)
+        _show_changes(changes)
+        _show_others(others)
+        if not changes:
+            click.echo("no changes without a migration")
+        return bool(changes)
+    made = make(target, package, answers, message)
+    _show_changes([change.sentence for change in made.changes])
+    _show_others(made.others)
+    if not made.changes:
+        click.echo("no changes")
+        return False
+    if is_sql and made.sql:
+        click.echo("\n" + "\n".join(click.style(f"{statement};", dim=True) for statement in made.sql) + "\n")
+    if dry_run:
+        click.echo(source_of(made.draft, "…", None), nl=False)
+    elif yes or not is_terminal() or click.confirm("Write it?", default=True):
+        report_written(write_migration(made.draft, target.folder(package), package))
+    return _report_problems(made)
+
+
+def _show_changes(sentences: Iterable[str]) -> None:
+    for sentence in sentences:
+        click.secho(sentence, fg=COLOURS[sentence[0]])
+
+
+def _show_others(others: dict[str, int]) -> None:
+    for branch, count in others.items():
+        changes = f"{count} change{'s' if count > 1 else ''}"
+        option = f" --package {branch}" if branch else ""
+        click.echo(f"{f'the package {branch}' if branch else 'the application'} has {changes} too: `erlen db make{option}`")
+
+
+def _report_problems(made: Made) -> bool:
     for problem in made.problems:
-        click.echo(click.style(f"! {problem}", fg="red"), err=True)
+        click.secho(f"! {problem}", fg="red", err=True)
+    if made.problems:
+        click.echo("It does not do all that the models want, or not back again: correct the file by hand.", err=True)
+    return bool(made.problems)
 
 
-def _write(target: Target, branch: str, made: Made) -> None:
+def report_written(migration: Migration) -> None:
+    """Say where a migration was written."""
+    click.echo(f"wrote {_short(migration.path)}")
+
+
+def _by_hand(target: Target, package: str, message: str, *, is_data: bool) -> Migration:
     from erlen.migrations.files import write_migration
+    from erlen.migrations.make import draft_by_hand
 
-    migration = write_migration(made.draft, target.folder(branch), branch)
-    click.echo(f"wrote {click.format_filename(_short(str(migration.path)))}")
-
-
-def _write_by_hand(target: Target, branch: str, message: str, *, data: bool) -> None:
-    from erlen.migrations.files import Draft, write_migration
-
-    draft = Draft(message=message or ("change rows" if data else "by hand"), upgrade="", downgrade="")
-    migration = write_migration(draft, target.folder(branch), branch)
-    click.echo(f"wrote {_short(str(migration.path))}")
+    return write_migration(draft_by_hand(message, is_data=is_data), target.folder(package), package)
 
 
-def _short(path: str) -> str:
-    from pathlib import Path
+def _check_package(found: Sequence[Target], package: str) -> None:
+    if package and package not in found[0].branches:
+        known = ", ".join(filter(None, found[0].branches)) or "none has migrations of its own"
+        raise click.BadParameter(f"there is no package {package!r}: {known}", param_hint="--package")
 
+
+def _short(path: Path) -> str:
     try:
-        return str(Path(path).relative_to(Path.cwd()))
+        return str(path.relative_to(Path.cwd()))
     except ValueError:
-        return path
+        return str(path)
 
 
-def _prompt(question: Question) -> str:
-    if question.choices:
-        choice: str = click.prompt(question.text, type=click.Choice(question.choices))
-        return choice
-    value: str = click.prompt(question.text, default=question.default)
-    return value
+def prompt(question: Question) -> str:
+    """Ask a person."""
+    answer: str = click.prompt(question.text, type=click.Choice(question.choices) if question.choices else None, default=question.default)
+    return answer

@@ -18,10 +18,11 @@ if TYPE_CHECKING:
 
     from erlen.migrations.migration import Migration
     from erlen.migrations.plan import Plan, Step
+    from erlen.migrations.questions import Question
     from erlen.migrations.runner import Options
     from erlen.migrations.target import Target
 
-__all__ = ["migrate", "rollback"]
+__all__ = ["migrate", "reset", "rollback", "sync"]
 
 _WORDS = {
     "run": "to apply",
@@ -151,13 +152,120 @@ def rollback(
         _head(target, found)
         with reporting():
             if dry_run:
-                _show(target, _plan_back(target, to, steps, fake=fake))
+                planned = _plan_back(target, to, steps, fake=fake)
+                _show(target, planned)
+                _show_losses(target, planned)
                 continue
             from erlen.migrations.runner import migrate, rollback
 
             done = rollback(target, to, steps=steps, options=options, observer=Progress(asks=asks), fake=fake)
             if redo and done:
                 migrate(target, done[0].revision, options=options, observer=Progress(quiet=True))
+
+
+@click.command()
+@click.option("--rename", "renames", multiple=True, metavar="OLD=NEW", help="What has another name: `book=novel`, `book.title=name`.")
+@click.option("--new", "new", multiple=True, metavar="NAME", help="What is new and not renamed: `book.name`.")
+@click.option("--fill", "fills", multiple=True, metavar="COLUMN=VALUE", help="What rows get that are there: `book.author=unknown`.")
+@click.option(
+    "--map", "maps", multiple=True, metavar="COLUMN:OLD=NEW", help="What rows get whose value is gone: `book.status:sketch=draft`."
+)
+@click.option("--dry-run", is_flag=True, help="Only show what would be changed.")
+@click.option("--yes", is_flag=True, help="Do not ask before something is dropped.")
+@click.option("--force", is_flag=True, help="Outside of debug mode too.")
+@database_option
+@click.pass_obj
+def sync(
+    spec: str | None,
+    *,
+    names: Sequence[str],
+    renames: Sequence[str],
+    new: Sequence[str],
+    fills: Sequence[str],
+    maps: Sequence[str],
+    dry_run: bool,
+    yes: bool,
+    force: bool,
+) -> None:
+    """Bring a development database to the models, without a migration.
+
+    For trying models out. When they are as they should be, `erlen db make` writes the migration, and `erlen db migrate` sees that this
+    database has it already. Tables that no model has stay. It asks before it drops something with rows in it.
+    """
+    found = targets(spec, names)
+    if not dry_run:
+        _only_in_development(spec, force=force)
+    from erlen.migrations.develop import apply_sync, plan_sync
+    from erlen.migrations.questions import Asked, Unanswered, UnknownName
+
+    for target in found:
+        _head(target, found)
+        with reporting():
+            prompt = _ask if is_terminal() and not dry_run else None
+            try:
+                planned = plan_sync(target, Asked(renames, new, pairs(fills), pairs(maps), prompt))
+            except (Unanswered, UnknownName) as error:
+                raise click.UsageError(str(error)) from None
+            if not planned.changes:
+                click.echo("Nothing to do: the database is as the models are.")
+                continue
+            for change in planned.changes:
+                click.echo(f"  {change.sentence}")
+            if planned.problems:
+                raise click.ClickException(
+                    "this needs a migration that is written by hand:\n" + "\n".join(f"  {each}" for each in planned.problems)
+                )
+            if dry_run:
+                continue
+            if planned.losses:
+                _agree(f"This deletes {', '.join(planned.losses)}.", yes=yes)
+            apply_sync(target, planned)
+            click.echo("The database is as the models are; `erlen db make` writes the migration.")
+
+
+@click.command()
+@click.option("--seed", "seeds", is_flag=True, help="Fill it afterwards, as `erlen db seed` does.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--force", is_flag=True, help="Outside of debug mode too.")
+@database_option
+@click.pass_obj
+def reset(spec: str | None, *, names: Sequence[str], seeds: bool, yes: bool, force: bool) -> None:
+    """Empty a development database and build it again.
+
+    Drops all tables, views, types and functions of the database, whoever made them, with all rows; then runs all migrations, or where
+    there are none, makes the tables of the models.
+    """
+    found = targets(spec, names)
+    _only_in_development(spec, force=force)
+    with reporting():
+        from erlen.migrations.develop import empty, rows_of
+        from erlen.migrations.runner import migrate
+
+        counted = {target.name: rows_of(target) for target in found}
+        for target in found:
+            rows = counted[target.name]
+            click.echo(f"{click.style(target.name, bold=True)}  {target.database.url(target.name)!r}")
+            click.echo(f"  {len(rows)} {'table' if len(rows) == 1 else 'tables'} with {sum(rows.values())} rows")
+        if any(counted.values()):
+            _agree("All of it is dropped.", yes=yes)
+        for target in found:
+            empty(target)
+            if target.migrations():
+                migrate(target, observer=Progress())
+            else:
+                with target.database.engines(target.name).writer.begin() as connection:
+                    target.metadata.create_all(connection)
+                click.echo("There are no migrations: the tables of the models are made.")
+        if seeds:
+            from erlen.migrations.rows.seed import seed
+
+            done = seed(found, notice=lambda each: click.echo(f"  seed {each.name}"))
+            click.echo(f"{len(done)} {'seed' if len(done) == 1 else 'seeds'} run." if done else "There are no seeds.")
+
+
+def pairs(given: Sequence[str]) -> dict[str, str]:
+    """Return what options like `NAME=VALUE` say."""
+    return dict(each.partition("=")[::2] for each in given)
 
 
 class Progress(Observer):
@@ -175,6 +283,7 @@ class Progress(Observer):
     def planned(self, target: Target, plan: Plan) -> bool:
         if not self._quiet or not plan:
             _show(target, plan)
+            _show_losses(target, plan)
         self._width = max((len(_name(step.migration)) for step in plan.steps), default=0)
         if not plan or not self._asks:
             return bool(plan)
@@ -275,6 +384,27 @@ def _is_debug(spec: str | None) -> bool:
     return bool(load_site(spec).settings.debug)
 
 
+def _only_in_development(spec: str | None, *, force: bool) -> None:
+    """Refuse outside of debug mode."""
+    if not force and not _is_debug(spec):
+        raise click.UsageError("this is for development, and `debug` is off here: set DEBUG=1, or say `--force`")
+
+
+def _agree(what: str, *, yes: bool) -> None:
+    """Ask whether to go on, and end if not."""
+    if yes:
+        return
+    if not is_terminal():
+        raise click.UsageError(f"{what} Nobody is there to be asked: say `--yes`.")
+    click.confirm(f"{what} Go on?", abort=True)
+
+
+def _ask(question: Question) -> str:
+    """Ask a person one of the questions that two schemas leave open."""
+    choice = click.Choice(question.choices) if question.choices else None
+    return str(click.prompt(question.text, type=choice, default=question.default))
+
+
 def _head(target: Target, found: Sequence[Target]) -> None:
     if len(found) > 1:
         click.secho(f"{target.name}  {target.database.url(target.name)!r}", bold=True)
@@ -298,6 +428,21 @@ def _show(target: Target, plan: Plan) -> None:
         for step in steps:
             click.echo(f"  {click.style(_name(step.migration).ljust(width), bold=True)}  {step.migration.message}".rstrip())
     click.echo()
+
+
+def _show_losses(target: Target, plan: Plan) -> None:
+    """Print what a rollback deletes."""
+    if not any(step.action == "revert" for step in plan.steps):
+        return
+    from erlen.migrations.losses import losses_of
+    from erlen.migrations.runner import known
+
+    losses = losses_of(target, plan, set(known(target)))
+    for loss in losses:
+        rows = f"{loss.rows} {'row' if loss.rows == 1 else 'rows'}"
+        click.echo(f"  deletes {loss.name}{click.style(f' with {rows}', fg='red') if loss.rows else ''}")
+    if losses:
+        click.echo()
 
 
 def _name(migration: Migration) -> str:

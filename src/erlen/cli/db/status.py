@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -10,9 +11,10 @@ import click
 from erlen.cli.db.common import database_option, reporting, targets
 
 if TYPE_CHECKING:
+    from erlen.migrations.check import Findings
     from erlen.migrations.status import Line, Status
 
-__all__ = ["status"]
+__all__ = ["check", "sql", "status"]
 
 _MARKS = {"applied": ("✓", "green"), "pending": ("·", "yellow"), "interrupted": ("!", "red"), "unknown": ("?", "red")}
 
@@ -41,6 +43,96 @@ def status(spec: str | None, *, names: Sequence[str], as_json: bool) -> None:
         if number:
             click.echo()
         _print(state)
+
+
+@click.command()
+@click.argument("migrations", required=False, metavar="[MIGRATION | FROM:TO]")
+@click.option("--rollback", "is_back", is_flag=True, help="The way back.")
+@click.option(
+    "--dialect", type=click.Choice(["sqlite", "postgresql", "mysql", "mariadb"]), help="Of another database than the application's."
+)
+@database_option
+@click.pass_obj
+def sql(spec: str | None, migrations: str | None, *, names: Sequence[str], is_back: bool, dialect: str | None) -> None:
+    """Print the SQL of migrations, without running it.
+
+    Of one migration, or of those after FROM up to TO (either may be left out); by default of those that the database lacks, which alone
+    asks it. What is printed is a whole script: it has the transactions and keeps the records, so that somebody else can run it.
+
+    \b
+    Examples:
+      erlen db sql
+      erlen db sql 0003
+      erlen db sql 0003:
+      erlen db sql 0002:0005 --rollback
+    """  # noqa: D301 - click keeps the lines after this mark
+    found = targets(spec, names)
+    if len(found) > 1 and migrations is not None:
+        raise click.UsageError(f"say of which database: {', '.join(f'`--database {target.name}`' for target in found)}")
+    with reporting():
+        from erlen.migrations.offline import chosen, script_of
+        from erlen.migrations.plan import plan_upgrade
+        from erlen.migrations.runner import known
+
+        for target in found:
+            if migrations is not None:
+                wanted = chosen(target.migrations(), migrations)
+            elif is_back:
+                raise click.UsageError("say the way back of which: `erlen db sql 0003 --rollback`")
+            else:
+                wanted = [step.migration for step in plan_upgrade(target, known(target, note=lambda _: None)).steps]
+            if len(found) > 1:
+                click.echo(f"-- database {target.name}")
+            if not wanted:
+                click.echo("-- nothing to apply")
+                continue
+            for line in script_of(target, wanted, dialect=dialect, direction="downgrade" if is_back else "upgrade"):
+                click.echo(line)
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@database_option
+@click.pass_obj
+def check(spec: str | None, *, names: Sequence[str], as_json: bool) -> None:
+    """Compare the models, the migrations and the database; exit with 1 if they differ.
+
+    Finds changes of the models that no migration makes, migrations that the database lacks, that have not ended or have no file, and
+    tables that are otherwise than the migrations leave them.
+    """
+    found = targets(spec, names)
+    with reporting():
+        from erlen.migrations.check import check
+
+        findings = [check(target) for target in found]
+    if as_json:
+        import msgspec
+
+        click.echo(msgspec.json.format(msgspec.json.encode(findings), indent=2))
+    else:
+        for each in findings:
+            _print_findings(each, several=len(findings) > 1)
+    if not all(each.is_well for each in findings):
+        sys.exit(1)
+
+
+def _print_findings(findings: Findings, *, several: bool) -> None:
+    if several:
+        click.secho(findings.database, bold=True)
+    if findings.is_well:
+        click.echo("Models, migrations and database agree.")
+        return
+    for title, lines, fix in (
+        ("Changes of the models that no migration makes", findings.models, "erlen db make"),
+        ("Migrations that the database lacks", findings.pending, "erlen db migrate"),
+        ("Migrations that have not ended", findings.interrupted, "erlen db migrate"),
+        ("Migrations in the database that have no file", findings.unknown, ""),
+        ("Tables that are otherwise than the migrations leave them", findings.drift, ""),
+    ):
+        if lines:
+            click.echo(f"{click.style(title, fg='yellow')}{f': `{fix}`' if fix else ''}")
+            for line in lines:
+                click.echo(f"  {line}")
 
 
 def _print(state: Status) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import textwrap
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -11,7 +12,7 @@ from sqlalchemy import BigInteger, Integer
 
 from erlen.migrations.inspection.defaults import identity, server_default, sql_text, values_of
 from erlen.migrations.inspection.layout import WIDTH, Call, Expression, Imports, lay_out, quoted
-from erlen.migrations.inspection.naming import attribute_name, class_name, free_name, snake_name, table_name_of
+from erlen.migrations.inspection.naming import attribute_name, class_name, free_name, table_name_of
 from erlen.migrations.inspection.reading import ForeignKey, Found, Index, Key, Table
 from erlen.migrations.inspection.relations import Relation, is_link, relations_of
 from erlen.migrations.inspection.types import Typed, TypeWriter
@@ -55,12 +56,12 @@ class _Module:
         self.relations = relations_of(self.models, self.links, self.classes, self.attributes)
         names = {name for names in self.attributes.values() for name in names.values()}
         names |= {relation.name for relations in self.relations.values() for relation in relations}
-        self.imports = Imports(names)
         self.variables: dict[Key, str] = {}
         for table in self.tables:
             if table not in self.models:
-                wanted = snake_name(table.name)
+                wanted = attribute_name(table.name)
                 self.variables[table.key] = free_name([wanted, f"{wanted}_table"], {*names, *self.variables.values()})
+        self.imports = Imports({*names, *self.variables.values()})
         self.types = TypeWriter(found, self.imports, set(self.classes.values()))
 
     def _class_names(self) -> dict[Key, str]:
@@ -82,9 +83,10 @@ class _Module:
             *models,
             *self._views(),
         ]
-        head = f'"""Models of the database {self.found.name}."""' if self.found.name.isprintable() else '"""Models."""'
+        name = self.found.name if re.fullmatch(r"[\w .-]+", self.found.name) else ""
+        head = f'"""Models of the database{name and " "}{name}."""'
         imports = "\n\n".join(["from __future__ import annotations", *self.imports.lines()])
-        text = f"{head.replace(chr(92), '/')}\n\n{imports}"
+        text = f"{head}\n\n{imports}"
         before = ""
         for part in parts:  # two lines apart where a class is, as formatters want it
             near = "\n\n\n" if part.startswith("class ") or before.startswith("class ") else "\n\n"
@@ -140,7 +142,7 @@ class _Module:
         nullable = column["nullable"] and not key
         annotation = f"{typed.annotation} | None" if nullable else typed.annotation
         parts: list[Expression] = [] if name == column["name"] else [quoted(column["name"])]
-        parts += self._column_parts(table, column, typed)
+        parts += self._column_parts(table, column, typed.type)
         if annotation == "Any":  # which may be None
             parts.append("nullable=False")
         before = f"{name}: {self.imports.use('Mapped', 'erlen.db')}[{annotation}]"
@@ -149,11 +151,11 @@ class _Module:
             return
         yield lay_out(Call(self.imports.use("mapped_column", "erlen.db"), parts), 4, f"{before} = ")
 
-    def _column_parts(self, table: Table, column: Mapping[str, Any], typed: Typed) -> Iterator[Expression]:
+    def _column_parts(self, table: Table, column: Mapping[str, Any], type_: Expression | None) -> Iterator[Expression]:
         """Yield what a column's constructor is given after its name."""
         own = self._of_column(table, column)
-        if typed.type is not None:
-            yield typed.type
+        if type_ is not None:
+            yield type_
         counted = self._counted(table, column)
         if (sequence := re.match(r"nextval\('([^']+)'", column.get("default") or "")) and not counted:
             *schema, name = [part.strip('"') for part in sequence.group(1).split(".")]
@@ -224,7 +226,9 @@ class _Module:
         return found
 
     def _table_arguments(self, table: Table, alone: Collection[int], *, plain: bool = False) -> Expression | None:
-        parts = [*self._constraints(table, alone)]
+        # What a `Literal` says of a model, a plain table says with its CHECK.
+        choices = () if plain else (self._choice(table, column) for column in table.columns)
+        parts = [*self._constraints(table, alone, [choice[0] for choice in choices if choice is not None])]
         options = {"schema": table.key[0], "comment": table.comment, **table.options}
         said = {name: value for name, value in options.items() if value is not None}
         if plain:
@@ -235,7 +239,7 @@ class _Module:
             return None
         return parts[0] if len(parts) == 1 and said else Call("", parts)
 
-    def _constraints(self, table: Table, alone: Collection[int]) -> Iterator[Expression]:
+    def _constraints(self, table: Table, alone: Collection[int], said: Sequence[Mapping[str, Any]]) -> Iterator[Expression]:
         order = [column["name"] for column in table.columns if column["name"] in table.primary_key]
         counted = [name for name in order if self._counted(table, table.column(name))]
         if order != list(table.primary_key) and counted in ([], list(table.primary_key[:1])):  # MySQL wants the counted one first
@@ -250,10 +254,9 @@ class _Module:
                 name = [f"name={quoted(unique['name'])}"] if unique["name"] else []
                 options = [_option(*option, self.imports) for option in _options(unique).items()]
                 yield Call(self.imports.use("UniqueConstraint"), [*map(quoted, unique["column_names"]), *name, *options])
-        chosen = [choice[0] for column in table.columns if (choice := self._choice(table, column)) is not None]
         for check in table.checks:
-            if check not in chosen:
-                yield Call(self.imports.use("CheckConstraint"), [sql_text(check["sqltext"]), *self._check_name(table, check["name"])])
+            if check not in said:
+                yield Call(self.imports.use("CheckConstraint"), [sql_text(check["sqltext"]), *self._check_name(table, check)])
         for index in table.indexes:
             if id(index) not in alone:
                 names = [column["name"] for column in table.columns]
@@ -262,13 +265,13 @@ class _Module:
                 options = [_option(*option, self.imports) for option in index.options.items()]
                 yield Call(self.imports.use("Index"), [quoted(index.name), *expressions, *unique_word, *options])
 
-    def _check_name(self, table: Table, name: str | None) -> list[Expression]:
-        """Return the name of a CHECK, which the naming convention puts `ck_<table>_` before."""
-        if name is None:
+    def _check_name(self, table: Table, check: Mapping[str, Any]) -> Sequence[Expression]:
+        """Return the name of a CHECK, which the naming convention puts `ck_<table>_` before, or makes of the text."""
+        name, prefix = check["name"], f"ck_{table.name}_"
+        if name in (None, prefix + hashlib.sha256(check["sqltext"].encode()).hexdigest()[:8]):
             return []
-        if name.startswith(f"ck_{table.name}_"):
-            short = name.removeprefix(f"ck_{table.name}_")
-            return [] if re.fullmatch("[0-9a-f]{8}", short) else [f"name={quoted(short)}"]
+        if name.startswith(prefix):
+            return [f"name={quoted(name.removeprefix(prefix))}"]
         return [_keyword("name", Call(self.imports.use("conv", "sqlalchemy.schema"), [quoted(name)]))]
 
     def _can_refer(self, foreign: ForeignKey) -> bool:
@@ -338,10 +341,7 @@ class _Module:
         alone = {id(each) for column in table.columns for each in self._of_column(table, column)}
         parts: list[Expression] = [quoted(table.name), self._metadata()]
         for column in table.columns:
-            typed = self._typed(table, column)
-            given = list(self._column_parts(table, column, typed))
-            if typed.type is None:
-                given.insert(0, self.types.explicit(column))
+            given = list(self._column_parts(table, column, self.types.explicit(table, column)))
             if not column["nullable"] and column["name"] not in table.primary_key:
                 given.append("nullable=False")
             parts.append(Call(self.imports.use("Column"), [quoted(column["name"]), *given]))

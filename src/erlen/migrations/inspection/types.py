@@ -60,9 +60,13 @@ class TypeWriter:
         """Return the type of a column that a CHECK holds to some values, as Erlen's own `Literal` columns are."""
         return Typed(self._literal(_literal_name(table, name), values))
 
-    def explicit(self, column: Mapping[str, Any]) -> Expression:
+    def explicit(self, table: Table, column: Mapping[str, Any]) -> Expression:
         """Return a column's type in full, for a column without annotation."""
-        return self._imports.use("JSON") if column.get("json") else self._written(self._plain(column["type"]))
+        if isinstance(column["type"], NullType):
+            return self._unknown(column.get("unknown", ""))
+        if column.get("json"):
+            return self._imports.use("JSON")
+        return self._in_full(self._plain(column["type"]), _literal_name(table, column["name"]))
 
     def is_same(self, type_: TypeEngine[Any], other: TypeEngine[Any]) -> bool:
         """Whether two types make the same column."""
@@ -70,14 +74,11 @@ class TypeWriter:
 
     def _typed(self, type_: TypeEngine[Any], name: str) -> Typed:
         if isinstance(type_, Enum | mysql.ENUM):
-            return self._enum(type_, name)
+            return Typed(self._literal(type_.name or name, tuple(map(str, type_.enums))), self._enum(type_, name))
         if isinstance(type_, postgresql.DOMAIN):
-            return self._domain(type_, name)
+            return Typed(self._typed(self._plain(type_.data_type), name).annotation, self._domain(type_, name))
         if isinstance(type_, postgresql.ARRAY):
-            item = self._typed(self._plain(type_.item_type), name)
-            inner = item.type if item.type is not None else self._written(self._plain(type_.item_type))
-            parts = [inner, f"dimensions={type_.dimensions}"] if (type_.dimensions or 1) > 1 else [inner]
-            return Typed(f"list[{item.annotation}]", Call(f"{self._imports.use('postgresql', _DIALECTS)}.ARRAY", parts))
+            return Typed(f"list[{self._typed(self._plain(type_.item_type), name).annotation}]", self._array(type_, name))
         if isinstance(type_, Numeric) and not isinstance(type_, Float):
             return self._number(type_)
         for kinds, default, module, annotation in _DEFAULTS:
@@ -97,8 +98,8 @@ class TypeWriter:
         if isinstance(type_, Integer) and not getattr(type_, "zerofill", False):
             type_.display_width = None  # type: ignore[attr-defined]
         if isinstance(type_, String) and type_.collation is not None:
-            if hasattr(type_, "charset") and type_.collation.startswith(f"{type_.charset}_"):
-                type_.charset = None  # which the collation says
+            if type_.collation.startswith(f"{getattr(type_, 'charset', '')}_"):
+                setattr(type_, "charset", None)  # noqa: B010 - only MySQL's types have it; the collation says it
             if type_.collation == self._collation:
                 type_.collation = None
         return type_
@@ -115,15 +116,23 @@ class TypeWriter:
             type_.asdecimal = False
         return Typed(self._annotation(type_), self._written(type_))
 
-    def _enum(self, type_: Enum | mysql.ENUM, name: str) -> Typed:
-        values = tuple(map(str, type_.enums))
-        literal = self._literal(type_.name or name, values)
-        parts: list[Expression] = [f"*{self._imports.use('get_args', 'typing')}({literal})"]
-        if type_.name:
-            parts.append(f"name={quoted(type_.name)}")
-        if schema := getattr(type_, "schema", None):
-            parts.append(f"schema={quoted(schema)}")
-        return Typed(literal, Call(self._imports.use("Enum"), parts))
+    def _in_full(self, type_: TypeEngine[Any], name: str) -> Expression:
+        if isinstance(type_, Enum | mysql.ENUM):
+            return self._enum(type_, name)
+        if isinstance(type_, postgresql.DOMAIN):
+            return self._domain(type_, name)
+        return self._array(type_, name) if isinstance(type_, postgresql.ARRAY) else self._written(type_)
+
+    def _enum(self, type_: Enum | mysql.ENUM, name: str) -> Expression:
+        literal = self._literal(type_.name or name, tuple(map(str, type_.enums)))
+        parts = [f"*{self._imports.use('get_args', 'typing')}({literal})"]
+        parts += [f"{option}={quoted(value)}" for option in ("name", "schema") if (value := getattr(type_, option, None))]
+        return Call(self._imports.use("Enum"), parts)
+
+    def _array(self, type_: postgresql.ARRAY[Any], name: str) -> Expression:
+        dimensions = [f"dimensions={type_.dimensions}"] if (type_.dimensions or 1) > 1 else []
+        item = self._in_full(self._plain(type_.item_type), name)
+        return Call(f"{self._imports.use('postgresql', _DIALECTS)}.ARRAY", [item, *dimensions])
 
     def _literal(self, name: str, values: tuple[str | int, ...]) -> str:
         wanted = class_name(name)
@@ -136,17 +145,15 @@ class TypeWriter:
         self._imports.use("Literal", "typing")
         return made
 
-    def _domain(self, type_: postgresql.DOMAIN, name: str) -> Typed:
-        inner = self._plain(type_.data_type)
-        typed = self._typed(inner, name)
-        parts: list[Expression] = [quoted(str(type_.name)), typed.type if typed.type is not None else self._written(inner)]
+    def _domain(self, type_: postgresql.DOMAIN, name: str) -> Expression:
+        parts = [quoted(str(type_.name)), self._in_full(self._plain(type_.data_type), name)]
         for option in ("schema", "collation", "constraint_name", "check", "default"):
             value = getattr(type_, option, None)
             if value is not None and str(value) not in ("", "default"):
                 parts.append(f"{option}={quoted(str(value))}")
         if type_.not_null:
             parts.append("not_null=True")
-        return Typed(typed.annotation, Call(f"{self._imports.use('postgresql', _DIALECTS)}.DOMAIN", parts))
+        return Call(f"{self._imports.use('postgresql', _DIALECTS)}.DOMAIN", parts)
 
     def _unknown(self, said: str) -> str:
         """Return the name of the class for a type that SQLAlchemy does not know."""
@@ -182,7 +189,8 @@ class TypeWriter:
             return head
         _, _, said = repr(type_).partition("(")
         arguments = re.sub(r"'([^'\"\\]*)'", r'"\1"', said[:-1].removeprefix("length="))
-        return Call(head, arguments.split(", ")) if arguments else head
+        apart = [arguments] if '"' in arguments or "'" in arguments else arguments.split(", ")  # a comma may be within quotes
+        return Call(head, apart) if arguments else head
 
     def _general(self, type_: TypeEngine[Any]) -> Iterator[TypeEngine[Any]]:
         """Yield SQLAlchemy's types for every database that may say the same."""

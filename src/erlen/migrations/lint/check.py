@@ -10,7 +10,7 @@ from erlen.migrations.lint import common, mysql, postgresql, sqlite
 from erlen.migrations.lint.change import Change
 from erlen.migrations.lint.finding import Finding, Problem
 from erlen.migrations.lint.parser import parse
-from erlen.migrations.lint.plans import has_plan
+from erlen.migrations.lint.pieces import has_way
 from erlen.migrations.lint.progress import Progress
 from erlen.migrations.lint.tables import Tables
 from erlen.migrations.migration import HistoryError, Migration
@@ -54,7 +54,7 @@ def lint(target: Target, migrations: Sequence[Migration], *, dialect: str | None
         if migration.revision not in wanted:
             continue
         for statement, changes in steps:
-            found += _judged(statement, changes, progress)
+            found += judged(statement, changes, progress)
     return found
 
 
@@ -105,14 +105,15 @@ def _steps(statements: Sequence[Statement], progress: Progress) -> Iterator[tupl
             progress.apply(change)
 
 
-def _judged(statement: Statement, changes: Iterable[Change], progress: Progress) -> Iterator[Finding]:
+def judged(statement: Statement, changes: Iterable[Change], progress: Progress) -> Iterator[Finding]:
     if statement.note:
         yield _finding(statement, _noted(statement.note), None, progress)
-    said: set[str] = set()
+    said: set[tuple[str, str, str]] = set()
     for change in changes:
         for problem in (*common.judge(change, progress), *_RULES[progress.dialect](change, progress)):
-            if problem.rule not in said or change.kind.startswith(("drop", "rename", "add")):
-                said.add(problem.rule)
+            about = (problem.rule, change.table, change.name)
+            if about not in said:
+                said.add(about)
                 yield _finding(statement, problem, change, progress)
 
 
@@ -136,7 +137,7 @@ def _finding(statement: Statement, problem: Problem, change: Change | None, prog
         sql=" ".join(sql.split()),
         why=problem.why,
         fix=problem.fix,
-        has_plan=change is not None and has_plan(problem.rule, change, progress),
+        has_plan=progress.dialect == "postgresql" and change is not None and has_way(problem.rule, change, progress.tables),
         reason=_reason(statement, problem.rule),
     )
 

@@ -19,7 +19,7 @@ def judge(change: Change, progress: Progress) -> Iterator[Problem]:
         return
     if "cascade" in change.options:
         what = f"{change.kind.partition(' ')[2] or 'table'} {change.name or change.table}"
-        why = f"CASCADE takes with {what} whatever depends on it, which this migration does not name: views, foreign keys, other tables' rows."
+        why = f"CASCADE takes with {what} whatever depends on it and is not named here: views, foreign keys, rows of other tables."
         yield Problem("cascade", "loses data", why, "leave CASCADE out and name each part that is to go")
     match change.kind:
         case "drop table" | "rename table" | "truncate" | "drop other":
@@ -71,7 +71,7 @@ def _columns(change: Change, progress: Progress) -> Iterator[Problem]:
     full = f"{table}.{name}"
     if change.kind == "rename column" and not is_new:
         why = f"Running code still reads and writes {full}, and fails until the new code has replaced all of it."
-        fix = f"keep the column: `{change.to}: Mapped[…] = mapped_column({name!r})` gives the attribute another name; or take the steps of `--plan`"
+        fix = f"keep the column, and give the attribute another name: `{change.to}: Mapped[…] = mapped_column({name!r})`"
         yield Problem("rename-column", "breaks running code", why, fix)
     elif change.kind == "modify column" and column is not None and column.name != name and not is_new:
         yield from _columns(Change(kind="rename column", table=table, name=name, to=column.name), progress)
@@ -87,7 +87,7 @@ def _columns(change: Change, progress: Progress) -> Iterator[Problem]:
             why = f"INSERTs of running code, which does not know {full}, fail from then on; rows that are there get an empty text or 0."
             yield Problem("add-required-column", "breaks running code", why, fix)
         else:
-            why = f"Rows that are there have no value for {full}, so this fails unless {table} is empty; so do INSERTs of running code after it."
+            why = f"Rows that are there have no value for {full}: it fails unless {table} is empty, and then INSERTs of running code do."
             yield Problem("add-required-column", "fails", why, fix)
     elif change.kind == "drop default" and not progress.tables.table(table).column(name).nullable:
         why = f"Running code that does not know {full}, or left its value to the default, fails to INSERT into {table} from then on."

@@ -109,6 +109,8 @@ class _Parser:
                 break
             depth += token.is_symbol("(") - token.is_symbol(")")
             self.at += 1
+        if depth:
+            raise _NotUnderstoodError
         return self.text(begin, self.at)
 
     def rest(self) -> str:

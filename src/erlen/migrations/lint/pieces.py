@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from msgspec import Struct
 
-from erlen.migrations.lint.change import Change
+from erlen.migrations.lint.change import Change, Column
+from erlen.migrations.lint.postgresql import checks_of, cost_of_type
 from erlen.migrations.lint.replacement import can_replace, replaced
 from erlen.migrations.lint.source import Operation, node_of
 from erlen.migrations.lint.tables import Tables
-from erlen.migrations.lint.writing import Piece, accepting, autocommitted, executed, indented, on_postgresql, quoted
+from erlen.migrations.lint.writing import Piece, accepting, autocommitted, executed, on_postgresql, quoted
 from erlen.migrations.migration import HistoryError
 from erlen.migrations.render import Call, Text, literal, show
 
@@ -38,9 +39,10 @@ class Context(Struct):
     """What is known where an operation begins."""
 
     tables: Tables
-    is_live: Callable[[str], bool]
+    new_tables: frozenset[str]
     inverse: Operation | None
-    has_downgrade: bool
+    is_whole: bool
+    """Whether each operation of the way back takes back one of the way there: then nothing else has to be taken back."""
     fills: Mapping[str, str]
     dialect: str
     """Of the database here, which gets the plan too."""
@@ -86,9 +88,19 @@ def pieces_of(operation: Operation, seen: Sequence[Seen], context: Context) -> l
         case "drop_table" if rules <= {"drop-table"}:
             note = f"Deploy code without the model of {operation.text(0)} before: it must not be read any more."
             up = accepting(operation.code, "drop-table", "no running code reads it any more")
-            return [Piece(up=up, down=_back(context), table=operation.text(0), message=f"drop {operation.text(0)}", note=note, is_alone=True)]
+            return [
+                Piece(
+                    up=up,
+                    down=_back(context),
+                    table=operation.text(0),
+                    message=f"drop {operation.text(0)}",
+                    note=note,
+                    is_alone=True,
+                    late=operation.text(0),
+                )
+            ]
         case "rename_table" if rules <= {"rename-table"}:
-            return _renamed_table(operation, context)
+            return _renamed_table(operation)
         case "execute" if rules <= {"all-rows"} and len(seen) == 1:
             return [_in_batches(seen[0].change, operation, context)]
         case "execute" if rules <= {"concurrently-in-transaction"}:
@@ -103,21 +115,23 @@ def _as_it_is(operation: Operation, seen: Sequence[Seen], context: Context, *, i
     elif "autocommit_block" in operation.code or "in_batches" in operation.code:
         kind = "autocommit"
     table = operation.table or next((each.change.table for each in seen if each.change.table), "")
-    is_new = not context.is_live(table) or operation.name == "create_table"
+    is_new = table in context.new_tables or operation.name == "create_table"
     return Piece(
         up=operation.code,
         down=_back(context),
         kind=kind,
         table="" if is_new else table,
         new_table=table if is_new else "",
-        message=f"{operation.name.replace('_', ' ') or 'change'} {operation.text(0)} {operation.table}",
+        message=" ".join(dict.fromkeys(filter(None, (operation.name.replace("_", " ") or "change", operation.text(0), operation.table)))),
         is_alone=is_apart,
     )
 
 
 def _back(context: Context) -> str | None:
     """Return the code of the operation that takes this one back, as the migration has it."""
-    return context.inverse.code if context.inverse is not None else None
+    if context.inverse is not None:
+        return context.inverse.code
+    return "" if context.is_whole else None
 
 
 def _if_new(context: Context, word: str) -> dict[str, Text]:
@@ -139,7 +153,9 @@ def _indexed(operation: Operation, context: Context) -> Piece:
 def _unindexed(operation: Operation, context: Context) -> Piece:
     keywords = {"table_name": operation.table, "postgresql_concurrently": Text("True"), **_if_new(context, "if_exists")}
     up = Call("op.drop_index", [node_of(operation.arguments[0])], keywords)
-    down = _indexed(context.inverse, context).up if context.inverse is not None and context.inverse.name == "create_index" else _back(context)
+    down = (
+        _indexed(context.inverse, context).up if context.inverse is not None and context.inverse.name == "create_index" else _back(context)
+    )
     return Piece(up=autocommitted(show(up, 4)), down=down, kind="autocommit", message=f"drop index {operation.text(0)}")
 
 
@@ -174,27 +190,28 @@ def _unique(operation: Operation) -> list[Piece]:
     columns = operation.arguments[-1] if not operation.keywords.get("columns") else operation.keywords["columns"]
     if not name:
         raise HistoryError(f"line {operation.first}: a constraint without a name cannot be made from an index; give it one")
-    keywords = {"unique": Text("True"), "postgresql_concurrently": Text("True"), "if_not_exists": Text("True")}
-    index = show(Call("op.create_index", [name, table, node_of(columns)], keywords), 8)
-    drop = show(Call("op.drop_index", [name], {"table_name": table, "postgresql_concurrently": Text("True"), "if_exists": Text("True")}), 8)
+    plain = Call("op.create_index", [name, table, node_of(columns)], {"unique": Text("True")})
+    beside = {"postgresql_concurrently": Text("True")}
+    index = Call(plain.name, plain.arguments, {**plain.keywords, **beside, "if_not_exists": Text("True")})
+    drop = Call("op.drop_index", [name], {"table_name": table, **beside, "if_exists": Text("True")})
     first = Piece(
-        up=on_postgresql(autocommitted(index)),
-        down=on_postgresql(autocommitted(drop)),
+        up=on_postgresql(autocommitted(show(index, 4))),
+        down=on_postgresql(autocommitted(show(drop, 4))),
         kind="autocommit",
         message=f"unique index for {name}",
-        note="It fails if two rows are alike, and leaves an index that is not valid: drop that, mend the rows, and run it again.",
+        note="It fails if two rows are alike: mend them, and run it again.",
     )
-    extra = "".join(
-        f" {word.upper()}" for word in ("deferrable",) if isinstance(node := operation.keywords.get(word), ast.Constant) and node.value
-    )
+    deferrable = operation.keywords.get("deferrable")
+    extra = " DEFERRABLE" if isinstance(deferrable, ast.Constant) and deferrable.value else ""
     take = executed(f"ALTER TABLE {quoted(table)} ADD CONSTRAINT {quoted(name)} UNIQUE USING INDEX {quoted(name)}{extra}")
-    down = operation.around(_drop_constraint(operation, "unique"))
-    # a constraint that is dropped takes its index with it, which the migration before made
-    again = on_postgresql(f"{indented(index, -4)}")
+    back = operation.around(_drop_constraint(operation, "unique"))
     second = Piece(
-        up=on_postgresql(take, otherwise=operation.code), down=f"{down}\n{again}".replace("postgresql_concurrently=True, ", ""), table=table
+        up=on_postgresql(take, otherwise=operation.code),
+        down=f"{back}\n{on_postgresql(show(plain))}",  # the constraint takes the index with it
+        table=table,
+        message=f"add {name}",
+        is_alone=True,
     )
-    second.message, second.is_alone = f"add {name}", True
     return [first, second]
 
 
@@ -231,6 +248,7 @@ def _required(operation: Operation, seen: Sequence[Seen], context: Context) -> l
         message=f"drop default of {operation.table} {column.name}",
         note=f"Deploy the code that gives {full} a value before.",
         is_alone=True,
+        late=column.name,
     )
     return [add, drop]
 
@@ -248,7 +266,10 @@ def _volatile(operation: Operation, seen: Sequence[Seen]) -> list[Piece]:
     described.keywords["nullable"] = Text("True")
     kind = node_of(call.args[1])
     existing = {"existing_type": kind, "existing_nullable": Text("True")}
-    up = [Call(f"{target}.add_column", [*own, described]), Call(f"{target}.alter_column", [*own, column.name], {**existing, "server_default": default})]
+    up = [
+        Call(f"{target}.add_column", [*own, described]),
+        Call(f"{target}.alter_column", [*own, column.name], {**existing, "server_default": default}),
+    ]
     add = Piece(
         up="\n".join(operation.around(each) for each in up),
         down=operation.around(Call(f"{target}.drop_column", [*own, column.name])),
@@ -256,7 +277,10 @@ def _volatile(operation: Operation, seen: Sequence[Seen]) -> list[Piece]:
         message=f"add {column.name} to {table}",
         note="New rows have the default; those that are there have NULL until the next migration.",
     )
-    pieces = [add, _filled(table, f"{quoted(column.name)} = {column.default}", f"{quoted(column.name)} IS NULL", f"fill {column.name} of {table}")]
+    pieces = [
+        add,
+        _filled(table, f"{quoted(column.name)} = {column.default}", f"{quoted(column.name)} IS NULL", f"fill {column.name} of {table}"),
+    ]
     if not column.nullable:
         alter = Call(f"{target}.alter_column", [*own, column.name], {"existing_type": kind, "existing_server_default": default})
         strict, loose = dict(alter.keywords), dict(alter.keywords)
@@ -273,7 +297,9 @@ def _volatile(operation: Operation, seen: Sequence[Seen]) -> list[Piece]:
 def _filled(table: str, assignments: str, where: str, message: str) -> Piece:
     up = show(Call("update_in_batches", [Text("op"), quoted(table), assignments], {"where": where} if where else {}))
     note = "In portions, each a transaction of its own. Interrupted, it goes on where it was."
-    return Piece(up=up, down="", kind="autocommit", message=message, note=note, imports=(_BATCHES.format("update_in_batches"),), is_alone=True)
+    return Piece(
+        up=up, down="", kind="autocommit", message=message, note=note, imports=(_BATCHES.format("update_in_batches"),), is_alone=True
+    )
 
 
 def not_null(table: str, column: str, strict: str, loose: str) -> list[Piece]:
@@ -311,18 +337,30 @@ def _altered(operation: Operation, seen: Sequence[Seen], context: Context) -> li
         if "type_" in others and present.index("type_") < present.index(aspect):
             known["existing_type"] = show(node_of(operation.keywords["type_"]))
         strict = operation.with_keywords(known, without=others)
-        loose = _aspect_back(aspect, present, context)
+        loose = _aspect_back(aspect, context.tables.table(operation.table).column(column), operation, present, context)
         own = [each for each in seen if _ASPECTS[aspect] and _ASPECTS[aspect] in each.change.kind]
         rules = {rule for each in own for rule in each.rules} - {"several-tables", "mixed-data"}
         message = f"change {column} of {operation.table}"
         if not rules:
             pieces.append(Piece(up=strict, down=loose, table=operation.table, message=message))
         elif rules == {"set-not-null"}:
-            pieces += not_null(operation.table, column, strict, loose or operation.with_keywords({"nullable": "True"}, without=others))
+            pieces += not_null(
+                operation.table, column, strict, loose or operation.with_keywords({**known, "nullable": "True"}, without=others)
+            )
         elif rules == {"drop-default"}:
             note = f"Deploy the code that gives {operation.table}.{column} a value before."
             up = accepting(strict, "drop-default", "all running code gives a value")
-            pieces.append(Piece(up=up, down=loose, table=operation.table, message=f"drop default of {operation.table} {column}", note=note, is_alone=True))
+            pieces.append(
+                Piece(
+                    up=up,
+                    down=loose,
+                    table=operation.table,
+                    message=f"drop default of {operation.table} {column}",
+                    note=note,
+                    is_alone=True,
+                    late=column,
+                )
+            )
         elif rules == {"change-type"} and (checks := _checks(own[0].change, context.tables)):
             pieces += _checked_again(operation.table, checks, strict, loose, context)
         else:
@@ -330,17 +368,26 @@ def _altered(operation: Operation, seen: Sequence[Seen], context: Context) -> li
     return pieces
 
 
-def _aspect_back(aspect: str, present: Sequence[str], context: Context) -> str | None:
-    inverse = context.inverse
-    if inverse is None or aspect not in inverse.keywords:
-        return None
-    return inverse.with_keywords({}, without=[name for name in present if name != aspect])
+def _aspect_back(aspect: str, column: Column, operation: Operation, present: Sequence[str], context: Context) -> str | None:
+    """Return the code that takes one aspect of a column back: the migration's own, or what it says of the column before."""
+    others = [name for name in _ASPECTS if name != aspect]
+    if context.inverse is not None and aspect in context.inverse.keywords:
+        return context.inverse.with_keywords({}, without=others)
+    before = operation.keywords.get(f"existing_{aspect.rstrip('_')}")
+    if aspect == "nullable":
+        value = {"True": "False", "False": "True"}.get(show(node_of(operation.keywords[aspect])), "")
+    elif before is not None:
+        value = show(node_of(before))
+    else:
+        value = f"sa.text({literal(column.default)})" if aspect == "server_default" and column.default is not None else ""
+    if not value:
+        return "" if context.is_whole else None
+    swapped = {f"existing_{aspect.rstrip('_')}": show(node_of(operation.keywords[aspect]))} if before is not None else {}
+    return operation.with_keywords({**swapped, aspect: value}, without=[name for name in present if name != aspect])
 
 
 def _checks(change: Change, tables: Tables) -> list[str]:
     """Return the checks of a column whose new type costs nothing but that they are done again."""
-    from erlen.migrations.lint.postgresql import checks_of, cost_of_type
-
     table = tables.table(change.table)
     if change.kind != "alter type" or change.source or cost_of_type(table.column(change.name).type, change.to):
         return []
@@ -373,21 +420,21 @@ def _dropped(operation: Operation, seen: Sequence[Seen], context: Context) -> li
     pieces: list[Piece] = []
     full = f"{table}.{name}"
     if not column.nullable and column.default is None and not column.counted:
-        kind = Text(f"sa.text({literal(column.type)})")
         up = executed(f"ALTER TABLE {quoted(table)} ALTER COLUMN {quoted(name)} DROP NOT NULL")
         down = executed(f"ALTER TABLE {quoted(table)} ALTER COLUMN {quoted(name)} SET NOT NULL")
         note = f"Then code without {full} can write rows. Deploy that after this."
-        del kind
-        pieces.append(Piece(up=on_postgresql(up), down=on_postgresql(down), table=table, message=f"free {name} of {table}", note=note, is_alone=True))
+        pieces.append(
+            Piece(up=on_postgresql(up), down=on_postgresql(down), table=table, message=f"free {name} of {table}", note=note, is_alone=True)
+        )
     up = accepting(operation.code, "drop-column", "no running code reads it any more")
     note = f"Deploy code without {full} before: it must not be read any more."
-    pieces.append(Piece(up=up, down=_back(context), table=table, message=f"drop {name} of {table}", note=note, is_alone=True))
+    pieces.append(Piece(up=up, down=_back(context), table=table, message=f"drop {name} of {table}", note=note, is_alone=True, late=name))
     return pieces
 
 
-def _renamed_table(operation: Operation, context: Context) -> list[Piece]:
+def _renamed_table(operation: Operation) -> list[Piece]:
     old, new = operation.text(0), operation.text(1)
-    view = executed(f"CREATE VIEW {quoted(old)} AS SELECT * FROM {quoted(new)}")
+    view = executed(f"CREATE VIEW {quoted(old)} AS SELECT * FROM {quoted(new)}")  # noqa: S608 - quoted
     drop = executed(f"DROP VIEW {quoted(old)}")
     first = Piece(
         up=f"{accepting(operation.code, 'rename-table', 'a view has the old name')}\n{on_postgresql(view)}",
@@ -398,8 +445,7 @@ def _renamed_table(operation: Operation, context: Context) -> list[Piece]:
         is_alone=True,
     )
     note = f"Deploy code that knows {new} everywhere before."
-    second = Piece(up=on_postgresql(drop), down=on_postgresql(view), message=f"drop view {old}", note=note, is_alone=True)
-    del context
+    second = Piece(up=on_postgresql(drop), down=on_postgresql(view), message=f"drop view {old}", note=note, is_alone=True, late=old)
     return [first, second]
 
 

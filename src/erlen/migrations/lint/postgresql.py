@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from erlen.migrations.lint.change import Change, Column
+from erlen.migrations.lint.change import Change, Column, Constraint
 from erlen.migrations.lint.finding import Problem
 from erlen.migrations.lint.progress import Progress, takes_all
 from erlen.migrations.lint.tables import Table
 
-__all__ = ["cost_of_type", "is_volatile", "judge"]
+__all__ = ["checks_of", "cost_of_type", "is_volatile", "judge"]
 
 
 def judge(change: Change, progress: Progress) -> Iterator[Problem]:
@@ -167,7 +167,7 @@ def _columns(change: Change, progress: Progress) -> Iterator[Problem]:
             said = f"from {before} to {change.to}" if before else f"to {change.to} (no migration says from what)"
             why = f"An ACCESS EXCLUSIVE lock keeps every read and write of {table} waiting while it is written anew with {full} {said}."
             yield Problem("change-type", "rewrites", why, fix)
-        elif checks := [each for each in known.constraints.values() if each.kind == "check" and _names(each.text, change.name)]:
+        elif checks := checks_of(known, change.name):
             why = f"No row is rewritten, but {table} is locked for everybody while all rows are checked again for {checks[0].name}."
             yield Problem("change-type", "locks", why, "drop the check before, and add it again as NOT VALID")
 
@@ -251,6 +251,11 @@ def cost_of_type(before: str, after: str) -> str:
             same_scale = (old[1][1:] or [0]) == (new[1][1:] or [0])
             return "" if old[1] and same_scale and new[1][0] >= old[1][0] else "rewrite"
     return "rewrite"
+
+
+def checks_of(table: Table, column: str) -> list[Constraint]:
+    """Return the checks that a column is part of."""
+    return [each for each in table.constraints.values() if each.kind == "check" and _names(each.text, column)]
 
 
 def _parts(kind: str) -> tuple[str, list[int]]:

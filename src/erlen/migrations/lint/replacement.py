@@ -44,7 +44,9 @@ def replaced(tables: Tables, change: Change, otherwise: str, line: int) -> list[
         HistoryError: if the column cannot be replaced.
     """
     if not can_replace(tables, change.table, change.name):
-        raise HistoryError(f"line {line}: there is no plan for {change.table}.{change.name}, which is part of a key, computed, or not known")
+        raise HistoryError(
+            f"line {line}: there is no plan for {change.table}.{change.name}, which is part of a key, computed, or not known"
+        )
     return list(_Replacement(tables.table(change.table), change, otherwise).pieces())
 
 
@@ -94,7 +96,9 @@ class _Replacement:
         note = f"A trigger keeps {self.new} like {self.old}."
         if self.is_rename:
             note = f"A trigger keeps {self.old} and {self.new} alike, whichever is written."
-        return Piece(up=_sent(up), down=_sent(down), table=self.table.name, message=f"copy {self.old} of {self.table.name}", note=note, is_alone=True)
+        return Piece(
+            up=_sent(up), down=_sent(down), table=self.table.name, message=f"copy {self.old} of {self.table.name}", note=note, is_alone=True
+        )
 
     def without_trigger(self) -> list[str]:
         return [f"DROP TRIGGER {self.function} ON {self.name}", f"DROP FUNCTION {self.function}()"]
@@ -120,7 +124,9 @@ class _Replacement:
             drop = f"ALTER TABLE {self.name} DROP CONSTRAINT {quoted(name)}"
             yield Piece(up=_sent([add]), down=_sent([drop]), table=self.table.name, message=f"add {name}", is_alone=True)
             check = f"ALTER TABLE {self.name} VALIDATE CONSTRAINT {quoted(name)}"
-            yield Piece(up=_sent([check]), message=f"validate {name}", note="All rows are read, while others read and write.", is_alone=True)
+            yield Piece(
+                up=_sent([check]), message=f"validate {name}", note="All rows are read, while others read and write.", is_alone=True
+            )
 
     @property
     def not_null(self) -> str:
@@ -137,7 +143,9 @@ class _Replacement:
 
     def indexes(self) -> Piece | None:
         up, down = [], []
-        wanted = [(each.name, each.columns, each.is_unique, each.condition) for each in self.table.indexes.values() if self.old in each.columns]
+        wanted = [
+            (each.name, each.columns, each.is_unique, each.condition) for each in self.table.indexes.values() if self.old in each.columns
+        ]
         wanted += [(each.name, each.columns, True, "") for each in _constraints(self.table, self.old) if each.kind == "unique"]
         for name, columns, is_unique, condition in wanted:
             listed = ", ".join(quoted(self.new) if column == self.old else _part(column) for column in columns)
@@ -172,14 +180,19 @@ class _Replacement:
                 name, index = quoted(each.name), quoted(self.copy_of(each.name))
                 lines.append(executed(f"ALTER TABLE {self.name} ADD CONSTRAINT {name} UNIQUE USING INDEX {index}"))
             else:
-                lines.append(executed(f"ALTER TABLE {self.name} RENAME CONSTRAINT {quoted(self.copy_of(each.name))} TO {quoted(each.name)}"))
-        for index in self.table.indexes.values():
-            if self.old in index.columns:
-                lines.append(executed(f"ALTER INDEX {quoted(self.copy_of(index.name))} RENAME TO {quoted(index.name)}"))
+                lines.append(
+                    executed(f"ALTER TABLE {self.name} RENAME CONSTRAINT {quoted(self.copy_of(each.name))} TO {quoted(each.name)}")
+                )
+        copied = [(quoted(self.copy_of(each.name)), quoted(each.name)) for each in self.table.indexes.values() if self.old in each.columns]
+        lines += [executed(f"ALTER INDEX {copy} RENAME TO {name}") for copy, name in copied]
         full = f"{self.table.name}.{self.old}"
-        note = f"Deploy code that reads {self.table.name}.{self.new} everywhere before." if self.is_rename else f"{self.new} becomes {full}."
+        note = (
+            f"Deploy code that reads {self.table.name}.{self.new} everywhere before." if self.is_rename else f"{self.new} becomes {full}."
+        )
         return Piece(
-            up=on_postgresql("\n".join(lines), otherwise=accepting(self.otherwise, "rename-column, change-type", "the steps before are for it")),
+            up=on_postgresql(
+                "\n".join(lines), otherwise=accepting(self.otherwise, "rename-column, change-type", "the steps before are for it")
+            ),
             down=None,
             table=self.table.name,
             message=f"swap {self.old} of {self.table.name}",
@@ -190,7 +203,9 @@ class _Replacement:
 
 def _constraints(table: Table, column: str) -> list[Constraint]:
     """Return the constraints of which a column is part."""
-    return [each for each in table.constraints.values() if column in each.columns or (each.kind == "check" and _mentions(each.text, column))]
+    return [
+        each for each in table.constraints.values() if column in each.columns or (each.kind == "check" and _mentions(each.text, column))
+    ]
 
 
 def _sent(statements: list[str]) -> str:
@@ -213,4 +228,6 @@ def _mentions(text: str, name: str) -> bool:
 def _renamed(text: str, old: str, new: str) -> str:
     """Put another name in the place of one, outside of strings."""
     parts = re.split(r"('(?:[^']|'')*')", text)
-    return "".join(part if place % 2 else re.sub(rf'"{re.escape(old)}"|\b{re.escape(old)}\b', new, part) for place, part in enumerate(parts))
+    return "".join(
+        part if place % 2 else re.sub(rf'"{re.escape(old)}"|\b{re.escape(old)}\b', new, part) for place, part in enumerate(parts)
+    )

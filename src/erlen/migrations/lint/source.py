@@ -115,7 +115,9 @@ def _operations(body: Sequence[ast.stmt], text: str) -> Iterator[Operation]:
                 for each in inner:
                     found = _operation(each.value.func.attr, each.value, each, text)  # type: ignore[attr-defined]
                     found.batch, found.table = show(node_of(batch)), str(table)
-                    found.code = f"with {found.batch} as batch:\n    {show(node_of(_renamed(each.value)), 4)}"  # type: ignore[attr-defined]
+                    code = show(node_of(_renamed(each.value)), 4)  # type: ignore[attr-defined]
+                    comments = [f"    {line}" for line in found.code.splitlines() if line.startswith("#")]
+                    found.code = "\n".join([f"with {found.batch} as batch:", *comments, f"    {code}"])
                     yield found
             case _:
                 yield Operation(name="", code=_code(node, text), first=node.lineno, last=node.end_lineno or node.lineno)

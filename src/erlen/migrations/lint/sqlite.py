@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 
 from msgspec.structs import replace
@@ -11,6 +10,7 @@ from erlen.migrations.lint.change import Change
 from erlen.migrations.lint.finding import Problem
 from erlen.migrations.lint.progress import Progress
 from erlen.migrations.lint.tables import Table
+from erlen.migrations.sql import tokens
 
 __all__ = ["judge", "rebuilds", "steps_of"]
 
@@ -43,18 +43,33 @@ def rebuilds(changes: Sequence[list[Change]]) -> list[list[Change]]:
 def steps_of(rebuild: Change, before: Table | None) -> list[Change]:
     """Return what a rebuild changes of a table, and the rebuild."""
     table = rebuild.table
-    selected = re.findall(r"\b\w+\"?\.\"?(\w+)", rebuild.source)
-    sources = dict(zip(rebuild.names, selected, strict=False))
+    sources = dict(zip(rebuild.names, _selected(rebuild.source, before), strict=False))
     found: list[Change] = []
     if before is not None:
-        found += [Change(kind="drop column", table=table, name=name) for name in before.columns if name not in selected]
-    found += [Change(kind="rename column", table=table, name=old, to=new) for new, old in sources.items() if new != old]
+        found += [Change(kind="drop column", table=table, name=name) for name in before.columns if name not in sources.values()]
+    found += [Change(kind="rename column", table=table, name=old, to=new) for new, old in sources.items() if old and new != old]
     for column in rebuild.columns:
-        if column.name not in rebuild.names and not column.generated:
+        if not sources.get(column.name) and not column.generated and before is not None:
             found.append(Change(kind="add column", table=table, name=column.name, column=column))
-        elif before is not None and not column.nullable and before.column(sources.get(column.name, column.name)).nullable:
+        elif before is not None and not column.nullable and before.column(sources[column.name]).nullable:
             found.append(Change(kind="set not null", table=table, name=column.name))
     return [*found, rebuild]
+
+
+def _selected(query: str, table: Table | None) -> Iterator[str]:
+    """Yield the column that each item of a query takes its value from; an empty text where it takes none."""
+    depth, found = 0, ""
+    columns = table.columns if table is not None else {}
+    for token in tokens(query, "sqlite"):
+        if token.is_symbol("(") or token.is_symbol(")"):
+            depth += 1 if token.text == "(" else -1
+        elif depth == 0 and (token.is_symbol(",") or token.is_word("from")):
+            yield found
+            found = ""
+            if token.text == "from":
+                return
+        elif token.kind in ("word", "name") and token.text in columns:
+            found = token.text
 
 
 def _last(changes: Sequence[list[Change]], kind: str, table: str) -> int | None:

@@ -30,12 +30,15 @@ class Piece(Struct, kw_only=True):
     imports: tuple[str, ...] = ()
     is_alone: bool = False
     """Whether it has a file of its own."""
+    late: str = ""
+    """Of one that waits for a deployment, the name that it is about: it comes last, if nothing after it says that name."""
 
 
 def grouped(pieces: Sequence[Piece]) -> list[list[Piece]]:
     """Put pieces together that can share a migration; those of a new table are with what makes it, where they still cost nothing."""
+    waiting = [piece for place, piece in enumerate(pieces) if piece.late and not _is_named(piece.late, pieces[place + 1 :])]
     ordered: list[Piece] = []
-    for piece in pieces:
+    for piece in [*(each for each in pieces if each not in waiting), *waiting]:
         made = [place for place, each in enumerate(ordered) if piece.new_table and each.new_table == piece.new_table]
         ordered.insert(made[-1] + 1 if made and piece.kind == "schema" else len(ordered), piece)
     groups: list[list[Piece]] = []
@@ -45,6 +48,10 @@ def grouped(pieces: Sequence[Piece]) -> list[list[Piece]]:
         else:
             groups.append([piece])
     return groups
+
+
+def _is_named(name: str, pieces: Sequence[Piece]) -> bool:
+    return any(re.search(rf"\b{re.escape(name)}\b", piece.up) is not None for piece in pieces if piece.late != name)
 
 
 def _fits(group: Sequence[Piece], piece: Piece) -> bool:
