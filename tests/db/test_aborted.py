@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, PendingRollbackError
 
 from erlen import App
-from erlen.db import AsyncSession, Database, Mapped, Model, Session, TransactionAborted, ValidationError, select
+from erlen.db import AsyncSession, Database, Mapped, Model, Session, TransactionAborted, ValidationError, insert, select
 
 MakeClient = Callable[..., Any]
 WRONG = text("SELECT nothing FROM nowhere")
@@ -127,6 +128,23 @@ def test_a_savepoint_keeps_the_rest(client: Any, database: Database) -> None:
 def test_what_only_the_driver_refuses_ends_no_transaction(client: Any, database: Database) -> None:
     assert client.post("/driver").text == "caught"
     assert words(database) == ["first"]
+
+
+@pytest.mark.parametrize("writes", [False, True])
+def test_who_has_written_nothing_loses_nothing(database: Database, writes: bool) -> None:
+    """A lock that is not to be had may be the answer, where nothing else is lost with it."""
+    kept: list[str] = []
+    is_lost = writes and database.url().get_backend_name() == "postgresql"
+    with pytest.raises(TransactionAborted) if is_lost else nullcontext(), database.session() as db:
+        db.after_commit(kept.append, "kept")
+        with db.savepoint():
+            db.for_update(Word)
+        if writes:
+            db.execute(insert(Word).values(text="written"))
+        with pytest.raises(DBAPIError):
+            db.execute(WRONG)
+    assert kept == ([] if is_lost else ["kept"])
+    assert words(database) == (["written"] if writes and not is_lost else [])
 
 
 def test_the_statements_after_one_that_failed_say_why_they_do(url_of: Callable[[str], str]) -> None:

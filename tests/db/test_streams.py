@@ -108,7 +108,7 @@ def test_a_stream_of_a_database_in_memory_goes_on_where_its_session_writes(make:
         for number, place in enumerate(db.stream_all(Place, size=5)):
             place.name = f"new {number}"
             db.flush()
-        assert number == 19
+        assert db.count(Place, Place.name.startswith("new")) == 20
 
 
 def test_a_stream_is_read_at_the_isolation_it_began_with(database_url: str, make: Callable[..., Database]) -> None:

@@ -210,7 +210,7 @@ def test_arguments_without_the_program_are_refused(app: Callable[[str], None], u
 
 def test_the_prompt_of_our_own(app: Callable[[str], None], database_url: str, folder: Path) -> None:
     app(database_url)
-    lines = "SELECT name,\n size FROM birds\n WHERE id = 1;\nSELECT nothing;\n.tables\n.schema birds\n.what\n"
+    lines = "SELECT name,\n size FROM birds\n WHERE id = 1;\nSELECT nothing;\n.tables\n.schema birds\n.schema fish\n.what\n"
     lines += "DELETE FROM birds WHERE id = 1;\n.quit\n"
     shown = in_terminal(folder, say=lines, environment={"PATH": str(folder)})
     assert "not installed): `.help` explains it." in shown.replace("\n", " ")
@@ -220,6 +220,7 @@ def test_the_prompt_of_our_own(app: Callable[[str], None], database_url: str, fo
     assert "nothing" in shown  # the error, after which it goes on
     assert "> birds\n" in shown
     assert re.search(r"name +VARCHAR\(40\)", shown)
+    assert "there is no table fish" in shown
     assert "Statements end with `;`." in shown
     assert "(1 row changed)" in shown
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Engine, create_engine
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.pool import NullPool
 
 from erlen.db import Model
 from erlen.migrations.lint import Finding, lint_migration
@@ -163,26 +165,35 @@ CASES: list[Case] = [
 UNTIMED = {"drop-index", "lock-table", "all-rows"}  # no matter of how many rows are read under the lock
 
 
-@pytest.fixture
-def connections(server: Callable[[str], object]) -> Iterator[tuple[Connection, Connection]]:
-    """Two connections to a database with tables that have rows: one in transactions, one that commits each statement by itself."""
-    from sqlalchemy import create_engine
-    from sqlalchemy.pool import NullPool
+class Place:
+    """A database with tables that have rows, made again only after a test that has left something."""
 
-    place = server("postgresql")
-    url = place.url.set(drivername="postgresql+psycopg")  # type: ignore[attr-defined]
-    engine = create_engine(url, poolclass=NullPool)
-    with engine.connect() as migrating, engine.connect().execution_options(isolation_level="AUTOCOMMIT") as other:
-        for statement in (
-            "DROP SCHEMA IF EXISTS other CASCADE",
-            "DROP SCHEMA public CASCADE",
-            "CREATE SCHEMA public",
-            *SCHEMA,
-            *FILL,
-            "ANALYZE",
-        ):
-            other.exec_driver_sql(statement)
-        other.exec_driver_sql("SET lock_timeout = '30ms'")
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.is_fresh = False
+
+    def prepare(self) -> None:
+        if not self.is_fresh:
+            with self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+                for statement in (
+                    *("DROP SCHEMA IF EXISTS other CASCADE", "DROP SCHEMA public CASCADE", "CREATE SCHEMA public"),
+                    *(*SCHEMA, *FILL, "ANALYZE"),
+                ):
+                    connection.exec_driver_sql(statement)
+        self.is_fresh = True
+
+
+@pytest.fixture(scope="module")
+def place(server: Callable[[str], Any]) -> Place:
+    return Place(create_engine(server("postgresql").url.set(drivername="postgresql+psycopg"), poolclass=NullPool))
+
+
+@pytest.fixture
+def connections(place: Place) -> Iterator[tuple[Connection, Connection]]:
+    """Two connections: one in transactions, which is rolled back, one that commits each statement by itself."""
+    place.prepare()
+    with place.engine.connect() as migrating, place.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as other:
+        other.exec_driver_sql("SET lock_timeout = '20ms'")
         yield migrating, other
         migrating.rollback()
 
@@ -230,7 +241,7 @@ def locks_of(other: Connection, process: int, table: str) -> set[str]:
 
 @pytest.mark.parametrize("case", CASES, ids=[case[1][:70] for case in CASES])
 def test_findings_are_what_a_server_does(
-    case: Case, connections: tuple[Connection, Connection], judge: Callable[..., list[Finding]]
+    case: Case, place: Place, connections: tuple[Connection, Connection], judge: Callable[..., list[Finding]]
 ) -> None:
     before, sql, rule, lock, is_rewritten, is_read = case
     found = judge(sql, before=before)
@@ -238,6 +249,7 @@ def test_findings_are_what_a_server_does(
 
     migrating, other = connections
     table = "keyless" if "keyless" in sql else "book"
+    place.is_fresh = not before
     for statement in before:
         other.exec_driver_sql(statement)
     oid = other.exec_driver_sql(f"SELECT '{table}'::regclass::oid").scalar_one()
@@ -281,11 +293,12 @@ def test_findings_are_what_a_server_does(
     ],
 )
 def test_concurrently_stops_nobody(
-    code: str, expected: str, connections: tuple[Connection, Connection], judge: Callable[..., list[Finding]]
+    code: str, expected: str, place: Place, connections: tuple[Connection, Connection], judge: Callable[..., list[Finding]]
 ) -> None:
     """While it waits for a transaction that has written before, others read and write."""
     code = code or f"with op.get_context().autocommit_block():\n    op.execute({expected!r})"
     assert rules(judge(code=code)) == []
+    place.is_fresh = False
     old, other = connections
     old.exec_driver_sql("UPDATE book SET pages = 5 WHERE id = 1")
     running = old.engine.connect().execution_options(isolation_level="AUTOCOMMIT")
@@ -320,8 +333,14 @@ def test_concurrently_stops_nobody(
     ],
 )
 def test_what_fails(
-    statements: list[str], rule: str, message: str, connections: tuple[Connection, Connection], judge: Callable[..., list[Finding]]
+    statements: list[str],
+    rule: str,
+    message: str,
+    place: Place,
+    connections: tuple[Connection, Connection],
+    judge: Callable[..., list[Finding]],
 ) -> None:
+    place.is_fresh = False
     before = ("CREATE TYPE mood AS ENUM ('sad', 'calm')",)
     found = judge(*statements, before=before)
     assert rules(found) == [rule]
@@ -368,7 +387,8 @@ def test_rows_first_makes_alter_table_wait_with_locks_held(
     assert is_refused(other, "UPDATE author SET name = 'y' WHERE id = 4")
 
 
-def test_a_view_that_is_refreshed(connections: tuple[Connection, Connection], judge: Callable[..., list[Finding]]) -> None:
+def test_a_view_that_is_refreshed(place: Place, connections: tuple[Connection, Connection], judge: Callable[..., list[Finding]]) -> None:
+    place.is_fresh = False
     before = ("CREATE MATERIALIZED VIEW v AS SELECT id FROM book", "CREATE UNIQUE INDEX v_id ON v (id)")
     assert rules(judge("REFRESH MATERIALIZED VIEW v", before=before)) == ["refresh"]
     migrating, other = connections

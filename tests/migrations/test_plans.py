@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, inspect, text
 
 from erlen.db import Model
-from erlen.migrations.connection import scratch
+from erlen.migrations.connection import Limits, open_engine
 from erlen.migrations.execution import run_all
 from erlen.migrations.lint import lint, plan_migration, write_plan
 from erlen.migrations.migration import HistoryError, Migration
@@ -118,7 +118,7 @@ CASES = {
         'op.create_table("author", sa.Column("id", sa.Integer, primary_key=True), sa.Column("name", sa.String(50)))',
         1,
     ),
-    "all rows": ("op.execute(\"UPDATE book SET note = 'x' || kind WHERE note IS NOT NULL\")", "pass", 1),
+    "all rows": ('op.execute("UPDATE book SET note = kind WHERE note IS NOT NULL")', "pass", 1),
     "delete all": ('op.execute("DELETE FROM book")', "pass", 1),
     "rows and schema": (
         BATCH
@@ -155,24 +155,47 @@ CASES = {
     ),
 }
 NO_WAY_BACK = {"type", "type of a required unique column", "type with a default", "rename column"}
-NOT_ELSEWHERE = {"volatile default"}  # SQL that is PostgreSQL's
+BACKENDS = ("sqlite", "postgresql", "mariadb")
+POSTGRESQL_ONLY = {"volatile default"}
 FILLS = {"book.state": "new"}
 
 
+Fill = Callable[[Migration], Connection]
+
+
 @pytest.fixture
-def target(url_of: Callable[[str], str], target_of: Callable[..., Target], base: type[Model], backend: str) -> Target:
-    return target_of(url_of(backend), base)
+def target(backend: str, server: Callable[[str], Any], target_of: Callable[..., Target], base: type[Model], tmp_path: Path) -> Target:
+    if backend == "sqlite":
+        return target_of(f"sqlite:///{tmp_path / 'test.db'}", base)
+    return target_of(server(backend).url.render_as_string(hide_password=False), base)
 
 
-@contextmanager
-def filled(target: Target, first: Migration) -> Iterator[Connection]:
-    """A scratch database with the first migration and rows."""
-    with scratch(target) as connection:
-        run_all(connection, [first])
-        with connection.begin():
-            connection.execute(text("INSERT INTO author (id, name) VALUES (1, 'Ann')"))
-            connection.execute(text(INSERT), [{"id": number, "title": f"t{number}"} for number in range(1, ROWS + 1)])
-        yield connection
+@pytest.fixture
+def fill(target: Target) -> Iterator[Fill]:
+    """Empty the database, and give it a first migration and rows."""
+    engine = open_engine(target.database.url(), Limits())
+    with engine.connect() as connection:
+
+        def fill(first: Migration) -> Connection:
+            connection.rollback()
+            with connection.begin():
+                if target.dialect == "postgresql":
+                    connection.execute(text("DROP SCHEMA public CASCADE"))
+                    connection.execute(text("CREATE SCHEMA public"))
+                else:
+                    connection.execute(text("SET foreign_key_checks = 0" if target.dialect == "mariadb" else "PRAGMA foreign_keys = OFF"))
+                    for name in inspect(connection).get_table_names():
+                        connection.execute(text(f"DROP TABLE {name}"))
+                    connection.execute(text("SET foreign_key_checks = 1" if target.dialect == "mariadb" else "PRAGMA foreign_keys = ON"))
+            run_all(connection, [first])
+            with connection.begin():
+                connection.execute(text("INSERT INTO author (id, name) VALUES (1, 'Ann')"))
+                connection.execute(text(INSERT), [{"id": number, "title": f"t{number}"} for number in range(1, ROWS + 1)])
+            return connection
+
+        yield fill
+        connection.rollback()
+    engine.dispose()
 
 
 def plain_schema(connection: Connection) -> dict[str, str]:
@@ -191,77 +214,76 @@ def rows(connection: Connection) -> list[tuple[object, ...]]:
     return found  # type: ignore[return-value]
 
 
-@pytest.mark.parametrize("case", CASES)
-def test_a_plan_ends_in_the_same_schema(case: str, target: Target, backend: str, write_step: Callable[..., Migration]) -> None:
+@pytest.mark.parametrize(
+    ("backend", "case"),
+    [(backend, case) for backend in BACKENDS for case in CASES if backend == "postgresql" or case not in POSTGRESQL_ONLY],
+)
+def test_a_plan_ends_in_the_same_schema(case: str, target: Target, fill: Fill, backend: str, write_step: Callable[..., Migration]) -> None:
     up, down, count = CASES[case]
-    if backend != "postgresql" and case in NOT_ELSEWHERE:
-        pytest.skip("the SQL is PostgreSQL's")
-    if backend == "mariadb" and case == "all rows":
-        pytest.skip("|| is another operator there")
     first = write_step("books", CREATE, 'op.drop_table("book")\nop.drop_table("author")')
     unsafe = write_step("unsafe", up, down)
     assert [each for each in lint(target, [unsafe], dialect="postgresql") if not each.reason]
-    with filled(target, first) as connection:
-        if case == "required column" or case == "much at once":  # which fails with rows
-            connection.execute(text("DELETE FROM book"))
-            connection.commit()
-        run_all(connection, [unsafe])
-        wanted, wanted_rows = plain_schema(connection), rows(connection)
-        run_all(connection, [unsafe], "downgrade")
-        start = plain_schema(connection)
+    connection = fill(first)
+    if case == "required column" or case == "much at once":  # which fails with rows
+        connection.execute(text("DELETE FROM book"))
+        connection.commit()
+    run_all(connection, [unsafe])
+    wanted, wanted_rows = plain_schema(connection), rows(connection)
+    run_all(connection, [unsafe], "downgrade")
+    start = plain_schema(connection)
 
     drafts = plan_migration(target, unsafe, fills=FILLS)
     steps = write_plan(target, unsafe, drafts)
     assert len(steps) == count
     assert list(target.migrations())[1:] == steps
-    assert [f"{each.name}: {each.rule}: {each.why}" for each in lint(target, steps, dialect="postgresql") if not each.reason] == []
+    assert [f"{each.place}: {each.rule}: {each.why}" for each in lint(target, steps, dialect="postgresql") if not each.reason] == []
 
-    with filled(target, first) as connection:
+    connection = fill(first)
+    run_all(connection, steps)
+    assert differences(wanted, plain_schema(connection)) == []
+    if wanted_rows and case != "volatile default":
+        assert rows(connection) == wanted_rows
+    if case not in NO_WAY_BACK:
+        connection.rollback()
+        run_all(connection, reversed(steps), "downgrade")
+        assert differences(start, plain_schema(connection)) == []
+        connection.rollback()
         run_all(connection, steps)
         assert differences(wanted, plain_schema(connection)) == []
-        if wanted_rows and case != "volatile default":
-            assert rows(connection) == wanted_rows
-        if case not in NO_WAY_BACK:
-            connection.rollback()
-            run_all(connection, reversed(steps), "downgrade")
-            assert differences(start, plain_schema(connection)) == []
-            connection.rollback()
-            run_all(connection, steps)
-            assert differences(wanted, plain_schema(connection)) == []
 
 
 @pytest.mark.parametrize("backend", ["postgresql"])
-def test_both_codes_run_between_the_steps_of_a_rename(target: Target, write_step: Callable[..., Migration]) -> None:
+def test_both_codes_run_between_the_steps_of_a_rename(target: Target, fill: Fill, write_step: Callable[..., Migration]) -> None:
     first = write_step("books", CREATE)
     unsafe = write_step("rename", CASES["rename column"][0], CASES["rename column"][1])
     steps = write_plan(target, unsafe, plan_migration(target, unsafe))
-    with filled(target, first) as connection:
-        run_all(connection, steps[:1])
-        with connection.begin():
-            connection.execute(text("INSERT INTO book (id, title, pages, note) VALUES (101, 'old', 7, '')"))
-            connection.execute(text("INSERT INTO book (id, title, length, note) VALUES (102, 'new', 8, '')"))
-            connection.execute(text("UPDATE book SET pages = 9 WHERE id = 1"))
-            connection.execute(text("UPDATE book SET length = 10 WHERE id = 2"))
-        run_all(connection, steps[1:-1])
-        found = connection.execute(text("SELECT pages, length FROM book WHERE id IN (1, 2, 3, 101, 102) ORDER BY id")).all()
-        assert found == [(9, 9), (10, 10), (3, 3), (7, 7), (8, 8)]
-        connection.rollback()
-        run_all(connection, steps[-1:])
-        assert connection.scalar(text("SELECT sum(length) FROM book")) == sum(range(1, ROWS + 1)) + (9 - 1) + (10 - 2) + 7 + 8
+    connection = fill(first)
+    run_all(connection, steps[:1])
+    with connection.begin():
+        connection.execute(text("INSERT INTO book (id, title, pages, note) VALUES (101, 'old', 7, '')"))
+        connection.execute(text("INSERT INTO book (id, title, length, note) VALUES (102, 'new', 8, '')"))
+        connection.execute(text("UPDATE book SET pages = 9 WHERE id = 1"))
+        connection.execute(text("UPDATE book SET length = 10 WHERE id = 2"))
+    run_all(connection, steps[1:-1])
+    found = connection.execute(text("SELECT pages, length FROM book WHERE id IN (1, 2, 3, 101, 102) ORDER BY id")).all()
+    assert found == [(9, 9), (10, 10), (3, 3), (7, 7), (8, 8)]
+    connection.rollback()
+    run_all(connection, steps[-1:])
+    assert connection.scalar(text("SELECT sum(length) FROM book")) == sum(range(1, ROWS + 1)) + (9 - 1) + (10 - 2) + 7 + 8
 
 
 @pytest.mark.parametrize("backend", ["postgresql"])
-def test_the_old_name_of_a_table_is_written_between_the_steps(target: Target, write_step: Callable[..., Migration]) -> None:
+def test_the_old_name_of_a_table_is_written_between_the_steps(target: Target, fill: Fill, write_step: Callable[..., Migration]) -> None:
     first = write_step("books", CREATE)
     unsafe = write_step("rename", *CASES["rename table"][:2])
     steps = write_plan(target, unsafe, plan_migration(target, unsafe))
-    with filled(target, first) as connection:
-        run_all(connection, steps[:1])
-        with connection.begin():
-            connection.execute(text("INSERT INTO author (id, name) VALUES (2, 'Bea') RETURNING id")).scalar_one()
-            connection.execute(text("UPDATE author SET name = 'Cai' WHERE id = 1"))
-        run_all(connection, steps[1:])
-        assert set(connection.scalars(text("SELECT name FROM writer"))) == {"Bea", "Cai"}
+    connection = fill(first)
+    run_all(connection, steps[:1])
+    with connection.begin():
+        connection.execute(text("INSERT INTO author (id, name) VALUES (2, 'Bea') RETURNING id")).scalar_one()
+        connection.execute(text("UPDATE author SET name = 'Cai' WHERE id = 1"))
+    run_all(connection, steps[1:])
+    assert set(connection.scalars(text("SELECT name FROM writer"))) == {"Bea", "Cai"}
 
 
 @pytest.mark.parametrize("backend", ["sqlite"])
@@ -280,6 +302,37 @@ def test_the_files_of_a_plan(target: Target, write_step: Callable[..., Migration
     source = steps[0].path.read_text()
     assert source.startswith('"""Unique index for uq.\n\nStep 1 of 2: Add unique.\n\nIt fails if two rows are alike')
     assert "Asked for by Ann." in source
+
+
+@pytest.mark.parametrize("backend", ["sqlite"])
+def test_what_waits_for_a_deployment_comes_last(target: Target, write_step: Callable[..., Migration]) -> None:
+    write_step("books", CREATE)
+    unsafe = write_step("much", CASES["much at once"][0])
+    names = [each.name for each in write_plan(target, unsafe, plan_migration(target, unsafe, fills=FILLS))]
+    assert names[-2:] == ["0012_drop_default_of_book_state", "0013_drop_note_of_book"]
+
+
+@pytest.mark.parametrize("backend", ["postgresql"])
+def test_rows_are_filled_in_when_none_can_come_up_behind(target: Target, fill: Fill, write_step: Callable[..., Migration]) -> None:
+    first = write_step("books", CREATE)
+    unsafe = write_step(
+        "require",
+        "op.execute('UPDATE book SET kind = \\'b\\' WHERE kind IS NULL')\n"
+        + CASES["much at once"][0].splitlines()[0]
+        + "\n    batch.alter_column('kind', existing_type=sa.String(10), nullable=False)",
+    )
+    steps = write_plan(target, unsafe, plan_migration(target, unsafe))
+    assert [each.name.partition("_")[2] for each in steps] == [
+        "check_kind_of_book",
+        "update_rows_of_book",
+        "validate_book_kind_not_null",
+        "require_kind_of_book",
+    ]
+    connection = fill(first)
+    connection.execute(text("UPDATE book SET kind = NULL WHERE id < 9"))
+    connection.commit()
+    run_all(connection, steps)
+    assert connection.scalar(text("SELECT count(*) FROM book WHERE kind = 'b'")) == 8
 
 
 @pytest.mark.parametrize("backend", ["sqlite"])
@@ -308,10 +361,8 @@ def test_a_safe_migration_has_no_plan(target: Target, write_step: Callable[..., 
     assert plan_migration(target, write_step("safe", BATCH + 'batch.add_column(sa.Column("x", sa.Integer))')) == []
 
 
-def test_what_a_plan_needs_of_its_file_is_taken_along(
-    target: Target, backend: str, write_step: Callable[..., Migration], tmp_path: Path
-) -> None:
-    write_step("books", CREATE)
+def test_what_a_plan_needs_of_its_file_is_taken_along(target: Target, fill: Fill, write_step: Callable[..., Migration]) -> None:
+    first = write_step("books", CREATE)
     unsafe = write_step(
         "add",
         BATCH + 'batch.add_column(sa.Column("at", moment))\nop.create_index("ix", "book", [name])',
@@ -321,5 +372,4 @@ def test_what_a_plan_needs_of_its_file_is_taken_along(
     steps = write_plan(target, unsafe, plan_migration(target, unsafe))
     assert [("moment = " in each.path.read_text(), "name = " in each.path.read_text()) for each in steps] == [(True, False), (False, True)]
     assert not any("Decimal" in each.path.read_text() or "unused" in each.path.read_text() for each in steps)
-    with scratch(target) as connection:
-        run_all(connection, target.migrations())
+    run_all(fill(first), steps)

@@ -8,13 +8,11 @@ import gzip
 import io
 import json
 import lzma
-import os
 import stat
 import subprocess
 import sys
 import tracemalloc
 from collections.abc import Callable, Sequence
-from decimal import Decimal
 from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any
@@ -22,13 +20,12 @@ from uuid import UUID, uuid4
 
 import pytest
 import sqlalchemy as sa
-from click.testing import CliRunner, Result
-from msgspec import Meta, Struct
+from click.testing import Result
+from msgspec import Meta
 from sqlalchemy import ForeignKey, UniqueConstraint, func, select
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from erlen.cli.main import main
-from erlen.db import Encrypted, Model, Money, Session
+from erlen.db import Encrypted, Model
 from erlen.migrations.rows import Loaded, RowsError, dump, load
 from erlen.migrations.target import Target
 
@@ -75,7 +72,7 @@ def faults(target: Target, *files: str, **options: Any) -> list[str]:
 def library(base: Any) -> tuple[Any, Any, Any]:
     """Authors, books and tags: with a foreign key, a table between two models, and a reference to the same table."""
 
-    class Author(base):
+    class Author(base):  # type: ignore[misc]
         name: Mapped[str]
         email: Mapped[Annotated[str, Meta(max_length=50)]] = mapped_column(unique=True)
 
@@ -86,14 +83,14 @@ def library(base: Any) -> tuple[Any, Any, Any]:
         sa.Column("tag_id", ForeignKey("tags.id"), primary_key=True),
     )
 
-    class Book(base):
+    class Book(base):  # type: ignore[misc]
         title: Mapped[Annotated[str, Meta(min_length=1, max_length=20)]]
         author_id: Mapped[int] = mapped_column(ForeignKey("authors.id"))
         sequel_to_id: Mapped[int | None] = mapped_column(ForeignKey("books.id"))
         tags: Mapped[list[Tag]] = relationship(secondary=links)
         __table_args__ = (UniqueConstraint("author_id", "title"),)
 
-    class Tag(base):
+    class Tag(base):  # type: ignore[misc]
         name: Mapped[Annotated[str, Meta(max_length=50)]] = mapped_column(unique=True)
 
     type.__setattr__(base, "kept", (Author, Book, Tag))  # or they might be gone
@@ -110,7 +107,7 @@ def filled(target: Target, base: Any) -> None:
         db.add(book(id=5, title="Two", author_id=7, tags=[first, second]))
         db.add(book(id=6, title="Other", author_id=3))
         db.flush()
-        db.get(book, 5).sequel_to_id = 10
+        db.get_one(book, 5).sequel_to_id = 10
 
 
 @pytest.fixture
@@ -189,7 +186,7 @@ def test_a_dump_sees_one_moment(database_url: str, base: Any, target_of: Make) -
 
 @pytest.mark.parametrize("kind", ["postgresql", "mariadb", "sqlite"])
 def test_memory_does_not_grow_with_the_rows(kind: str, base: Any, target_of: Make, url_of: Callable[[str], str]) -> None:
-    class Point(base):
+    class Point(base):  # type: ignore[misc]
         number: Mapped[int]
         text: Mapped[str]
 
@@ -218,7 +215,7 @@ def test_memory_does_not_grow_with_the_rows(kind: str, base: Any, target_of: Mak
 
 
 def test_encrypted_values_stay_encrypted_and_load_where_the_key_is(base: Any, second: Target, tmp_path: Path) -> None:
-    class Account(base):
+    class Account(base):  # type: ignore[misc]
         iban: Mapped[Encrypted[str]]
 
     second.database.use_keys((KEY,))
@@ -322,10 +319,10 @@ def test_rows_stand_in_any_order(database_url: str, base: Any, target_of: Make, 
 
 
 def test_rows_that_refer_to_each_other_in_a_circle(database_url: str, base: Any, target_of: Make, tmp_path: Path) -> None:
-    class Team(base):
+    class Team(base):  # type: ignore[misc]
         lead_id: Mapped[int] = mapped_column(ForeignKey("players.id", deferrable="mariadb" not in database_url or None, use_alter=True))
 
-    class Player(base):
+    class Player(base):  # type: ignore[misc]
         team_id: Mapped[int] = mapped_column(ForeignKey("teams.id"))
         captain_id: Mapped[int] = mapped_column(ForeignKey("players.id"))
 
@@ -370,7 +367,7 @@ def test_skipped_rows_keep_their_references(base: Any, second: Target, tmp_path:
 
 
 def test_the_database_counts_on_after_loaded_keys(database_url: str, base: Any, target_of: Make, tmp_path: Path) -> None:
-    class Point(base):
+    class Point(base):  # type: ignore[misc]
         number: Mapped[int]
 
     target = target_of(database_url, base)
@@ -426,7 +423,7 @@ def test_files_that_are_cut_off_or_no_rows(base: Any, second: Target, tmp_path: 
     assert "a file of rows has one row on each line" in refusal(b"[\n{}\n]\n")
     assert "made by another version of Erlen (2)" in refusal(b'{"erlen":"rows","version":2}\n')
     assert "NaN is no number of JSON" in refusal(b'{"model":"Author","fields":{"id":NaN}}\n')
-    assert "it is cut off or damaged" in refusal(gzip.compress(os.urandom(99) + whole)[:200], "cut.jsonl.gz") or True
+    assert "it is cut off or damaged" in refusal(gzip.compress(whole)[:-20], "cut.jsonl.gz")
     path.unlink()
     with pytest.raises(RowsError, match="cannot be read: No such file"):
         load(second, [str(path)])
@@ -439,22 +436,35 @@ def test_dumps_may_be_joined(base: Any, second: Target, tmp_path: Path) -> None:
     assert load(second, [str(both)], existing="update").updated == 4
 
 
+def test_in_a_tests_transaction_nothing_stays_of_a_load_that_fails(base: Any, second: Target, tmp_path: Path) -> None:
+    author, *_ = library(base)
+    second.database.create_all()
+    with second.database.engines().writer.connect() as connection, connection.begin():
+        second.database.bound = {"default": connection}
+        fine = [("Author", {"id": number, "name": "Ada", "email": str(number)}) for number in range(600)]
+        assert faults(second, written(tmp_path, *fine, ("Author", {"id": 1}))) != []
+        assert connection.scalar(select(func.count()).select_from(author)) == 0
+        assert load(second, [written(tmp_path, *fine)]).inserted == {"Author": 600}
+        second.database.bound = {}
+
+
 # -- inheritance, keys ------------------------------------------------------------------------------------------------------------
 
 
 def test_inherited_classes(database_url: str, base: Any, target_of: Make, second: Target, tmp_path: Path) -> None:
-    class Person(base):
+    class Person(base):  # type: ignore[misc]
         kind: Mapped[Annotated[str, Meta(max_length=20)]]
         name: Mapped[Annotated[str, Meta(max_length=50)]] = mapped_column(unique=True)
-        __mapper_args__ = {"polymorphic_on": "kind", "polymorphic_identity": "person"}  # noqa: RUF012
+        __mapper_args__ = {"polymorphic_on": "kind", "polymorphic_identity": "person"}
 
-    class Manager(Person, table="managers"):
+    class Manager(Person):
+        __tablename__ = "managers"
         level: Mapped[Annotated[int, Meta(le=9)]]
-        __mapper_args__ = {"polymorphic_identity": "manager"}  # noqa: RUF012
+        __mapper_args__ = {"polymorphic_identity": "manager"}
 
     class Guest(Person):
         host_id: Mapped[int | None] = mapped_column(ForeignKey("managers.id"))
-        __mapper_args__ = {"polymorphic_identity": "guest"}  # noqa: RUF012
+        __mapper_args__ = {"polymorphic_identity": "guest"}
 
     target = target_of(database_url, base)
     store(target, Manager(id=4, name="Ada", level=3))
@@ -485,17 +495,17 @@ def test_inherited_classes(database_url: str, base: Any, target_of: Make, second
 
 
 def test_composite_keys_and_keys_of_text(database_url: str, base: Any, target_of: Make, tmp_path: Path) -> None:
-    class Country(base):
+    class Country(base):  # type: ignore[misc]
         id = None
         code: Mapped[Annotated[str, Meta(max_length=3)]] = mapped_column(primary_key=True)
 
-    class City(base):
+    class City(base):  # type: ignore[misc]
         id = None
         country_code: Mapped[str] = mapped_column(sa.String(3), ForeignKey("countries.code"), primary_key=True)
         number: Mapped[int] = mapped_column(primary_key=True)
         ref: Mapped[UUID] = mapped_column(default=uuid4)
 
-    class Street(base):
+    class Street(base):  # type: ignore[misc]
         country_code: Mapped[str] = mapped_column(sa.String(3))
         number: Mapped[int]
         __table_args__ = (sa.ForeignKeyConstraint(["country_code", "number"], ["cities.country_code", "cities.number"]),)
@@ -540,9 +550,9 @@ def test_natural_keys_load_into_a_database_with_other_ids(
     with target.database.session() as db:
         two = db.one(book, book.title == "Two")
         assert {each.name for each in two.tags} == {"new", "old"}
-        assert db.get(author, two.author_id).name == "Ada"
+        assert db.get_one(author, two.author_id).name == "Ada"
         assert two.author_id == 50
-        assert db.get(book, two.sequel_to_id).title == "One"
+        assert db.get_one(book, two.sequel_to_id).title == "One"
         assert db.scalar(select(func.count()).select_from(author)) == 3
     assert load(target, [str(path)], existing="skip") == Loaded(skipped=10)
     assert sorted(map(str, lines_of(target, natural=True, exclude=["Author"]))) == sorted(
@@ -551,12 +561,12 @@ def test_natural_keys_load_into_a_database_with_other_ids(
 
 
 def test_a_model_says_its_natural_key(base: Any, second: Target, tmp_path: Path) -> None:
-    class Page(base):
-        __natural_key__ = ("slug",)
+    class Page(base):  # type: ignore[misc]
+        __natural_key__: tuple[str, ...] = ("slug",)
         code: Mapped[str] = mapped_column(unique=True)
         slug: Mapped[str]
 
-    class Note(base):
+    class Note(base):  # type: ignore[misc]
         page_id: Mapped[int] = mapped_column(ForeignKey("pages.id"))
 
     store(second, Page(id=5, code="a", slug="home"))
@@ -568,12 +578,12 @@ def test_a_model_says_its_natural_key(base: Any, second: Target, tmp_path: Path)
         'rows.jsonl:1: Note: page_id {"code":"a"}: Page is named by slug, not by code'
     ]
     Page.__natural_key__ = ("slugg",)
-    with pytest.raises(Exception, match="`__natural_key__` names 'slugg'.*\n.*\n.*did you mean 'slug'"):
+    with pytest.raises(Exception, match=r"`__natural_key__` names 'slugg'[^?]*did you mean 'slug'"):
         lines_of(second)
 
 
 def test_natural_keys_of_trees(base: Any, second: Target, tmp_path: Path) -> None:
-    class Folder(base):
+    class Folder(base):  # type: ignore[misc]
         parent_id: Mapped[int | None] = mapped_column(ForeignKey("folders.id"))
         name: Mapped[str]
         path: Mapped[str] = mapped_column(unique=True)
@@ -618,7 +628,7 @@ class Reversed(sa.types.TypeDecorator[str]):
 
 
 def test_columns_of_other_types(database_url: str, base: Any, target_of: Make, second: Target, tmp_path: Path) -> None:
-    class Thing(base):
+    class Thing(base):  # type: ignore[misc]
         colour: Mapped[Any] = mapped_column(sa.Enum(Colour, native_enum=False, length=10))
         local: Mapped[Any] = mapped_column(sa.DateTime())
         own: Mapped[Any] = mapped_column(Reversed())
@@ -627,7 +637,7 @@ def test_columns_of_other_types(database_url: str, base: Any, target_of: Make, s
         pickled: Mapped[Any] = mapped_column(sa.PickleType())
         twice: Mapped[Any] = mapped_column(sa.Integer, sa.Computed("number * 2", persisted=True))
 
-    local = datetime.datetime(2026, 3, 1, 2, 3, 4)  # noqa: DTZ001 - as the column has it
+    local = datetime.datetime(2026, 3, 1, 2, 3, 4)
     values: dict[str, Any] = {
         "colour": Colour.green,
         "local": local,
@@ -653,7 +663,7 @@ def test_columns_of_other_types(database_url: str, base: Any, target_of: Make, s
     load(second, [str(tmp_path / "a.jsonl")])
     assert dumped(second) == dumped(target)
     with second.database.session() as db:
-        thing = db.get(Thing, 1)
+        thing = db.get_one(Thing, 1)
         assert (thing.colour, thing.local, thing.own, thing.pickled, thing.twice) == (Colour.green, local, "abc", (1, 2), 3)
     assert faults(second, written(tmp_path, ("Thing", {"id": 3, "twice": 6, "colour": "blue"})))[:2] == [
         "rows.jsonl:1: Thing 3: twice: the database computes it",
@@ -730,6 +740,7 @@ def test_files_are_compressed_by_their_names(books: Callable[..., Result], folde
 
 
 def test_a_dump_that_fails_leaves_the_file_as_it_was(books: Callable[..., Result], folder: Path) -> None:
+    assert books("db", "dump", "Nothing").stdout == ""
     (folder / "out.jsonl").write_text("before")
     assert books("db", "dump", "Nothing", "-o", "out.jsonl").exit_code == 1
     assert (folder / "out.jsonl").read_text() == "before"
@@ -805,14 +816,3 @@ def test_seeds_take_a_session(books: Callable[..., Result], folder: Path, write:
     (folder / "seeds").mkdir()
     written(folder / "seeds")
     assert "two seeds are called 'rows'" in books("db", "seed").output
-
-
-def test_commands_explain_themselves() -> None:
-    for name in ("dump", "load", "seed"):
-        result = CliRunner().invoke(main, ["db", name, "--help"])
-        assert result.exit_code == 0
-        assert f"erlen db {name}" in result.output.replace("main db", "erlen db")
-    assert isinstance(Session, type)
-    assert issubclass(Decimal, object)
-    assert issubclass(Struct, object)
-    assert Money is not None

@@ -52,7 +52,7 @@ JSON = st.recursive(
 # MariaDB keeps only UUIDs of the versions that there are. SQLite keeps numbers of 15 digits.
 SHORT = st.decimals(-(10**8), 10**8, places=4)
 # The databases' own limits: MySQL's years begin at 1000, PostgreSQL takes no time zone's offset outside of years 1 to 9999.
-MOMENTS = st.datetimes(datetime.datetime(1001, 1, 1), datetime.datetime(9999, 12, 30), timezones=st.just(UTC))  # noqa: DTZ001
+MOMENTS = st.datetimes(datetime.datetime(1001, 1, 1), datetime.datetime(9999, 12, 30), timezones=st.just(UTC))
 DATES = st.dates(datetime.date(1001, 1, 1), datetime.date(9999, 12, 31))
 KINDS: dict[str, tuple[Any, SearchStrategy[Any]]] = {
     "text": (str, TEXT),
@@ -97,7 +97,11 @@ def targets(url_of: Callable[[str], str], target_of: Callable[..., Target], base
     return thing, made
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(
+    max_examples=30,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],
+)
 @given(rows=ROWS)
 def test_rows_go_through_all_databases(targets: tuple[Any, list[Target]], tmp_path: Path, rows: list[dict[str, Any]]) -> None:
     thing, every = targets

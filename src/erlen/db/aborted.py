@@ -18,9 +18,9 @@ from erlen.errors import ErlenError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from sqlalchemy import Engine, ExceptionContext, PoolProxiedConnection
+    from sqlalchemy import Connection, Engine, ExceptionContext, PoolProxiedConnection
 
-__all__ = ["ADVICE", "TransactionAborted", "forget_failure", "refuse_aborted"]
+__all__ = ["ADVICE", "TransactionAborted", "forget", "note_write", "refuse_aborted"]
 
 
 class TransactionAborted(ErlenError):
@@ -30,7 +30,7 @@ class TransactionAborted(ErlenError):
 def refuse_aborted(engine: Engine) -> None:
     """Let an engine of PostgreSQL or SQLite say so where a transaction cannot be committed any more.
 
-    Without an error it costs no round trip: only a transaction in which a statement failed is asked whether it still stands.
+    Only a transaction that has written, and in which a statement failed, is asked whether it still stands: others take no round trip more.
     """
     if engine.dialect.name == "postgresql":
         event.listen(engine, "handle_error", _note_failure)
@@ -39,9 +39,15 @@ def refuse_aborted(engine: Engine) -> None:
         event.listen(engine, "handle_error", _give_up)
 
 
-def forget_failure(info: dict[Any, Any]) -> None:
-    """Forget what failed on a connection of PostgreSQL, whose transaction has ended."""
+def note_write(connection: Connection) -> None:
+    """Note that a transaction has written: without that it has nothing to lose, and whoever catches an error of it may go on."""
+    connection.info[_WROTE] = True
+
+
+def forget(info: dict[Any, Any]) -> None:
+    """Forget what was noted of a connection of PostgreSQL, whose transaction has ended."""
     info.pop(_FAILED, None)
+    info.pop(_WROTE, None)
 
 
 def _note_failure(failure: ExceptionContext) -> None:
@@ -56,9 +62,10 @@ def _note_failure(failure: ExceptionContext) -> None:
 
 
 def _commit(commit: Callable[[PoolProxiedConnection], None], connection: PoolProxiedConnection) -> None:
-    failed = connection.info.pop(_FAILED, None)
+    info = connection.info
+    failed, wrote = info.pop(_FAILED, None), info.pop(_WROTE, False)
     # What only the driver refused, or a savepoint undid, leaves the transaction standing: the server knows.
-    if failed is not None and _is_aborted(connection):
+    if failed is not None and wrote and _is_aborted(connection):
         connection.rollback()  # SQLAlchemy leaves that to a COMMIT that fails
         raise TransactionAborted(_said(failed))
     commit(connection)
@@ -101,5 +108,6 @@ ADVICE = (
 )
 """What to do about it."""
 _FAILED = "erlen.failed"
+_WROTE = "erlen.wrote"
 _ABORTED = "25P02"
 """PostgreSQL's SQLSTATE `in_failed_sql_transaction`."""

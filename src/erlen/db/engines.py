@@ -22,7 +22,7 @@ from sqlalchemy.engine.base import OptionEngine
 from sqlalchemy.exc import ArgumentError, DisconnectionError
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from erlen.db.aborted import forget_failure, refuse_aborted
+from erlen.db.aborted import forget, refuse_aborted
 from erlen.errors import ConfigurationError, ErlenError, Mistake
 
 __all__ = ["EngineOptions", "Engines", "make_engines", "resolve_url", "wrap_execution"]
@@ -179,8 +179,8 @@ def _explain_missing_table(failure: ExceptionContext) -> None:
     """Add to an error about a table that is not there what makes it."""
     if failure.sqlalchemy_exception is not None and _MISSING_TABLE(str(failure.original_exception)):
         failure.sqlalchemy_exception.add_note(
-            "The table is not there yet. Make the tables of the models that are missing: `Database(…, create=True)` does it at each start, "
-            "`database.create_all()` once."
+            "The table is not there yet. Where there are migrations, `erlen db migrate` makes it; without them, "
+            "`Database(…, create=True)` makes the tables of the models that are missing at each start, `database.create_all()` once."
         )
 
 
@@ -202,7 +202,7 @@ def _begin(connection: PoolProxiedConnection) -> None:
 
 def _end_autocommit(connection: Any, record: Any, state: Any) -> None:
     """Let PostgreSQL's drivers begin transactions again: whoever has the connection next may write."""
-    forget_failure(record.info)
+    forget(record.info)
     if state.asyncio_safe and connection.autocommit:
         if not state.transaction_was_reset:
             connection.rollback()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Generator
+from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
@@ -95,10 +97,10 @@ def set_up(database: Database, setup: Setup) -> None:
         setup.extensions.setdefault("debug.secrets", []).append(lambda request: [*database.secrets(), *secrets_of(request)])
     create = database.create
     if create or (create is None and settings.debug):
-        setup.on_startup(lambda: _create_tables(database, always=bool(create)))
+        setup.on_startup(lambda: _create_tables(database, setup, always=bool(create)))
     setup.on_shutdown(database.dispose_async)
     setup.on_shutdown(database.dispose)
-    setup.add_check(lambda _: _mistakes(database, settings))
+    setup.add_check(lambda site: _mistakes(database, site))
 
 
 def _shell_names(database: Database) -> dict[str, Any]:
@@ -117,11 +119,16 @@ def _stay(database: Database, request: Request, response: Response | None, wrote
         response.set_cookie(_COOKIE, "1", max_age=round(database.sticky), secure=request.scheme == "https", httponly=True)
 
 
-def _create_tables(database: Database, *, always: bool) -> None:
-    """Make the tables of a SQLite file that has none yet, so that the first start needs no command."""
+def _create_tables(database: Database, setup: Setup, *, always: bool) -> None:
+    """Make the tables of a SQLite file that has none yet, so that the first start needs no command; where there are migrations, by them."""
     from sqlalchemy import inspect
 
-    for name in () if database.bound else database.names:  # a test's databases have their tables, and what it wrote may lock them
+    if database.bound:
+        return  # a test's databases have their tables, and what it wrote may lock them
+    managed = _migrations().prepare(setup) if not always and _has_migrations(setup) else ()
+    for name in database.names:
+        if name in managed:
+            continue
         url = database.url(name)
         with database.engines(name).engine.connect() as connection:
             is_new = url.get_backend_name() == "sqlite" and not inspect(connection).get_table_names()
@@ -130,14 +137,33 @@ def _create_tables(database: Database, *, always: bool) -> None:
                 database.metadata(name).create_all(connection)
 
 
-def _mistakes(database: Database, settings: Any) -> list[Mistake]:
+def _has_migrations(site: Any) -> bool:
+    """Whether there may be migrations: their room need not be loaded where there are none."""
+    folder = Path(site.extensions["db"]._root) / "migrations"
+    return folder.is_dir() or bool(site.extensions["db.packages"])
+
+
+def _migrations() -> Any:
+    """Return what the room above does at the start."""
+    return import_module("erlen.migrations.start")
+
+
+def _mistakes(database: Database, site: Any) -> list[Mistake]:
     mistakes = [
         Mistake(f"the database {health.name!r} does not answer: {health.error}", fix="start it, or correct its URL")
         for health in database.health()
         if not health.ok
     ]
+    managed = False
+    if not mistakes and _has_migrations(site):
+        mistakes, managed = _migrations().pending_mistakes(site)
     if not mistakes and (missing := database.missing_tables()):
-        mistakes.append(Mistake(f"the database lacks tables: {', '.join(missing[:8])}", fix="make them: `database.create_all()`"))
-    if not settings.debug and any(is_memory(database.url(name)) for name in database.names):
+        fix = (
+            "write a migration: `erlen db make`"
+            if managed
+            else "make them: `erlen db make` and `erlen db migrate`, or `database.create_all()`"
+        )
+        mistakes.append(Mistake(f"the database lacks tables: {', '.join(missing[:8])}", fix=fix))
+    if not site.settings.debug and any(is_memory(database.url(name)) for name in database.names):
         mistakes.append(Mistake("the database is in memory: it is empty after each start", fix="set DATABASE_URL"))
     return mistakes

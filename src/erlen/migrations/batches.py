@@ -41,7 +41,7 @@ def _in_batches(op: Any, head: str, table: str, where: str, size: int) -> None:
     if context.as_sql:
         op.execute(_plain(f"{head}{f' WHERE {where}' if where else ''} {mark}"))
         return
-    with context.autocommit_block():
+    with getattr(context, "repeatable_block", context.autocommit_block)() if where else context.autocommit_block():
         connection: Connection = op.get_bind()
         key = _key(connection, table)
         listed = ", ".join(key)

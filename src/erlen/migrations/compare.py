@@ -253,6 +253,8 @@ def column_differences(before: Facts, after: Facts) -> list[str]:
         old, new = getattr(before, field), getattr(after, field)
         if old != new:
             found.append(f"{word} {'none' if old is None else old} → {'none' if new is None else new}")
+    if before.counted != after.counted:
+        found.append("counted by the database" if after.counted else "no longer counted by the database")
     if before.stored != after.stored and before.computed is not None and after.computed is not None:
         found.append("stored" if after.stored else "no longer stored")
     return found

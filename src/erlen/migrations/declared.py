@@ -56,7 +56,7 @@ class Declarations:
         for name, table in state.tables.items():
             for column, found in table.columns.items():
                 if (item := self._columns.get(name, {}).get(column)) is not None:
-                    table.columns[column] = Column(facts=found.facts, item=item, declared=True)
+                    table.columns[column] = Column(facts=found.facts, item=_with_values(item, state), declared=True)
             left = dict(self._details.get(name, {}))
             for key, part in table.parts.items():
                 if (detail := left.pop(key, None)) is not None:
@@ -122,6 +122,19 @@ class Declarations:
         if old in self._columns:
             self._columns[new] = self._columns.pop(old)
             self._details[new] = self._details.pop(old, {})
+
+
+def _with_values(item: sa.Column[Any], state: State) -> sa.Column[Any]:
+    """Let a column of PostgreSQL's enumerated type have the values that the type has now: `ALTER TYPE` is SQL of migrations."""
+    kind = item.type
+    if not isinstance(kind, sa.Enum) or not kind.native_enum or kind.name is None:
+        return item
+    values = state.enums.get((kind.schema, str(kind.name)))
+    if values is None or [*values] == kind.enums:
+        return item
+    made: sa.Column[Any] = item._copy()
+    made.type = sa.Enum(*values, name=kind.name, schema=kind.schema)
+    return made
 
 
 def _altered(item: sa.Column[Any], operation: ops.AlterColumnOp) -> sa.Column[Any]:

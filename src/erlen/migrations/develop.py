@@ -58,7 +58,7 @@ def plan_sync(target: Target, ask: Callable[[State, State, list[Change]], Answer
         return Sync(
             changes=changes,
             code=steps.code,
-            imports=tuple(sorted(renderer.imports)),
+            imports=renderer.import_lines,
             constants=tuple(f"{name} = {code}" for name, code in renderer.constants.items()),
             losses=steps.losses,
             problems=steps.problems,

@@ -21,8 +21,9 @@ Direction = Literal["upgrade", "downgrade"]
 class Context(MigrationContext):
     """Alembic's context on Erlen's engines."""
 
-    before_block: Callable[[], None] | None = None
-    """Called before the transaction is committed for a block without one."""
+    before_block: Callable[[bool], None] | None = None
+    """Called before the transaction is committed for a block without one, with whether that may be run again."""
+    _repeatable = False
     end_block: Callable[[], None] | None = None
     """Called at the end of such a block, before a transaction is begun again."""
 
@@ -34,12 +35,23 @@ class Context(MigrationContext):
                 yield
             return
         if self.before_block is not None:
-            self.before_block()
+            self.before_block(self._repeatable)
         block = super().autocommit_block() if self.dialect.name == "postgresql" else self._without_begin()
         with block:
             yield
             if self.end_block is not None:
                 self.end_block()
+
+    @contextmanager
+    def repeatable_block(self) -> Generator[None, None, None]:
+        """Do the same as `autocommit_block`, for statements that may be run again where a run was interrupted among them."""
+        self._repeatable = True
+        try:
+            with self.autocommit_block():
+                self._repeatable = False
+                yield
+        finally:
+            self._repeatable = False
 
     @contextmanager
     def _without_begin(self) -> Generator[None, None, None]:

@@ -60,7 +60,7 @@ def write_migration(draft: Draft, folder: Path, branch: str = "", *, down_revisi
 def source_of(draft: Draft, revision: str, down_revision: str | None) -> str:
     """Return the text of a migration file."""
     body = "\n".join(filter(None, (draft.upgrade, draft.downgrade, *draft.constants)))
-    needed = [line for line, name in zip(_IMPORTS, ("sa.", "op."), strict=True) if name in body]
+    needed = [line for line, name in zip(_IMPORTS, (r"\bsa\.", r"\bop\b"), strict=True) if re.search(name, body)]
     imports = _sorted([*needed, *(line for line in draft.imports if line not in needed)])
     notes = f"\n\n{draft.notes.strip()}\n" if draft.notes else ""
     docstring = f'"""{_sentence(draft.message)}{notes}"""'

@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from hashlib import sha256
 from typing import Any
 
 from sqlalchemy import Connection, text
+from sqlalchemy.exc import SQLAlchemyError
 
 from erlen.errors import ErlenError
 from erlen.migrations.connection import Limits
@@ -63,7 +64,7 @@ def one_at_a_time(connection: Connection, wait: float, waiting: Callable[[str], 
     try:
         yield
     finally:
-        if not connection.invalidated and not connection.closed:
+        with suppress(SQLAlchemyError):  # the end of a connection ends its lock too
             connection.rollback()
             _run(connection, release, values)
 

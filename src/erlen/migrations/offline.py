@@ -101,7 +101,8 @@ def _in_transactions(statements: Sequence[Statement], dialect: str, record: str)
         yield begin
     yield record
     if dialect == "sqlite":
-        yield "PRAGMA foreign_key_check;  -- lists rows that refer to none: ROLLBACK then"
+        yield "-- if this lists rows, they refer to none: ROLLBACK then"
+        yield "PRAGMA foreign_key_check;"
     if begin:
         yield "COMMIT;"
 

@@ -186,7 +186,7 @@ class Asked:
                     continue
                 question = Question(
                     text=f"the value {value!r} of {full} is gone and {new!r} is new: renamed, or new?",
-                    options=(f"--rename {option}={new}", f"--new {full}:{new}"),
+                    options=(f"--rename {option}={new}", f"--map {option}={values[0]}"),
                     choices=("r", "n"),
                 )
                 answer = self._ask(question)

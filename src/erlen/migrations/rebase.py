@@ -159,7 +159,8 @@ def try_rebase(target: Target, branch: str, rebase: Rebase) -> Trial:
                     run_all(connection, [each])
                 except (SQLAlchemyError, ErlenError, KeyError, ValueError) as error:
                     connection.rollback()
-                    trial.failure = f"{names[each.revision]} fails after {rebase.theirs[-1].name.removesuffix(_AGAIN)}: {getattr(error, 'orig', None) or error}"
+                    after = rebase.theirs[-1].name.removesuffix(_AGAIN)
+                    trial.failure = f"{names[each.revision]} fails after {after}: {getattr(error, 'orig', None) or error}"
                     break
         with scratch(target) as connection:
             run_all(connection, before)

@@ -69,7 +69,7 @@ def in_batches(op: Any, query: sa.Select[Any], size: int = 1_000) -> Iterator[li
     context = op.get_context()
     if context.as_sql:
         raise ErlenError("rows cannot be read without a database: this migration cannot be printed as SQL")
-    with context.autocommit_block():
+    with getattr(context, "repeatable_block", context.autocommit_block)():
         before: list[Any] = []
         while rows := list(op.get_bind().execute(query.limit(size))):
             if rows == before:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import keyword
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -18,7 +19,7 @@ from erlen.migrations.state import SQL, Check, Column, Detail, Foreign, Index, K
 
 __all__ = ["Call", "Renderer", "Text", "literal", "show"]
 
-WIDTH = 100
+WIDTH = 116
 _DIALECTS: tuple[Dialect, ...] = (sqlite.dialect(), postgresql.dialect(), mysql.dialect())  # type: ignore[no-untyped-call]
 _MODULES = {"sqlite": sqlite, "postgresql": postgresql, "mysql": mysql}
 _MYSQL = ('"mysql"', '"mariadb"')
@@ -142,7 +143,7 @@ class Renderer:
     def _constant(self, name: str, code: str) -> Text:
         """Return the name of a constant that holds a type."""
         name = "".join(letter if letter.isalnum() else "_" for letter in name).lower().strip("_") or "values"
-        name = name if name.isidentifier() and name not in _TAKEN else f"{name}_type"
+        name = name if name.isidentifier() and name not in _TAKEN and not keyword.iskeyword(name) else f"{name}_type"
         number = 1
         while self.constants.get(found := name if number == 1 else f"{name}_{number}", code) != code:
             number += 1
@@ -269,8 +270,8 @@ class Renderer:
             self.constraint(part.item) for part in table.parts.values() if not isinstance(part.item, Index) and part.item not in leave
         ]
         keywords = _schema(table.name)
-        if table.comment:
-            keywords["comment"] = table.comment
+        if table.said_comment:
+            keywords["comment"] = table.said_comment
         return Call("op.create_table", arguments, keywords)
 
     def key(self, key: Key) -> Call:

@@ -116,6 +116,8 @@ class TableState(Struct, kw_only=True):
     parts: dict[tuple[str, str], Part]
     """By kind and name; what has no name, by what it says."""
     comment: str | None = None
+    said_comment: str | None = None
+    """The comment that models or migrations give it, also where the database keeps none."""
 
     @property
     def fullname(self) -> str:
@@ -184,6 +186,7 @@ def _read_table(inspector: Inspector, connection: Connection, name: Name) -> Tab
         key=Key(tuple(key["constrained_columns"]), key["name"]) if key["constrained_columns"] else None,
         parts={part_key(detail): Part(facts=detail, item=detail) for detail in details},
         comment=comment or None,
+        said_comment=comment or None,
     )
 
 
@@ -339,6 +342,7 @@ def _declare_table(found: TableState, table: sa.Table, dialect: Dialect) -> None
     for column in table.columns:
         if column.name in found.columns:
             found.columns[column.name] = Column(facts=found.columns[column.name].facts, item=column, declared=True)
+    found.said_comment = table.comment
     left = dict(found.parts)
     unnamed: list[Detail] = []
     for detail in details_of(table, dialect):

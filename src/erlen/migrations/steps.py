@@ -135,6 +135,8 @@ class _Table(Struct):
     late: list[Any] = field(default_factory=list)
     """Foreign keys to tables that change after it."""
     updates: list[Any] = field(default_factory=list)
+    last: list[str] = field(default_factory=list)
+    """Lines that come at the end."""
 
 
 class _Writer:
@@ -161,6 +163,7 @@ class _Writer:
         blocks += self._schemas(created)
         for old, new in self._answers.tables.items():
             blocks.append(show(Call("op.rename_table", [old[1], new[1]], {} if old[0] is None else {"schema": old[0]})))
+            blocks += self._rename_key(new)
         blocks += self._enums_created()
         for change in self._enum_changes:
             blocks += self._change_enum(change)
@@ -201,6 +204,14 @@ class _Writer:
         for name in names:
             visit(name)
         return ordered
+
+    def _rename_key(self, name: Name) -> list[str]:
+        """Give the primary key of a renamed table its new name, where databases keep it; elsewhere it is made anew with its table."""
+        old, new = self._before.tables[name].key, self._after.tables[name].key
+        if old is None or new is None or old.columns != new.columns or None in (old.name, new.name) or old.name == new.name:
+            return []
+        statement = f"ALTER TABLE {self._full(name)} RENAME CONSTRAINT {self._quote(str(old.name))} TO {self._quote(str(new.name))}"
+        return [f'if op.get_context().dialect.name == "postgresql":\n    {show(Call("op.execute", [statement]))}']
 
     def _schemas(self, created: Iterable[Name]) -> list[str]:
         there = {schema for schema, _ in self._original.tables}
@@ -352,7 +363,7 @@ class _Writer:
             blocks += self._batch(plan.name, [*plan.loosen, *plan.change])
             blocks += self._batch(plan.name, plan.settle)
         for plan in plans:
-            blocks += self._batch(plan.name, plan.late)
+            blocks += [*self._batch(plan.name, plan.late), *plan.last]
         return blocks
 
     def _values_of_choices(self, name: Name) -> list[str]:
@@ -386,7 +397,7 @@ class _Writer:
                 return "again"
         if _is_retyped(old, new):
             return "retype"
-        return "same" if replace(old.facts, type="") == replace(new.facts, type="") else "alter"
+        return "same" if replace(old.facts, type="", counted=False) == replace(new.facts, type="", counted=False) else "alter"
 
     def _is_moved(self, table: Name, column: str) -> bool:
         """Whether what refers to a column has to go before, and come back after."""
@@ -432,7 +443,7 @@ class _Writer:
             return True
         facts = part.facts
         if isinstance(facts, Foreign):
-            if any(how[column] in ("retype", "again") for column in facts.columns):
+            if any(how[column] in ("retype", "again") for column in facts.columns) or (self._mysql and self._leaned_on(name, facts)):
                 return True
             return facts.table in reshaped and self._target_goes(facts)
         if isinstance(facts, Unique):
@@ -447,6 +458,16 @@ class _Writer:
         moved = [column for column in how if self._is_moved(name, column) and how[column] != "add"]
         names = [self._old_columns.get((name, column), column) for column in moved]
         return any(_mentions(each, column) for each in told for column in (*moved, *names))
+
+    def _leaned_on(self, name: Name, foreign: Foreign) -> bool:
+        """Whether an index goes that MySQL uses for a foreign key, and so does not let go before."""
+        old, new = self._before.tables[name].parts, self._after.tables[name].parts
+        return any(
+            (isinstance(part.facts, Index) and part.facts.parts[: len(foreign.columns)] == foreign.columns)
+            or (isinstance(part.facts, Unique) and part.facts.columns[: len(foreign.columns)] == foreign.columns)
+            for key, part in old.items()
+            if key not in new or new[key].facts != part.facts
+        )
 
     def _target_goes(self, foreign: Foreign) -> bool:
         """Whether the columns that a foreign key refers to change their type, or are no key for the moment."""
@@ -468,6 +489,19 @@ class _Writer:
                 self._problems.append(f"{part.kind} of {old.fullname} without a name, which cannot be dropped: {part.facts}")
                 continue
             (plan.early if early else plan.loosen).append(self._drop(part.facts))
+            if self._mysql and isinstance(part.facts, Foreign) and key not in self._after.tables[old.name].parts:
+                if not any(column not in self._after.tables[old.name].columns for column in part.facts.columns):
+                    self._drop_implicit(plan, old, part.facts)
+
+    def _drop_implicit(self, plan: _Table, table: TableState, foreign: Foreign) -> None:
+        """Drop the index that MySQL made for a foreign key and keeps without it."""
+        explicit = [part.facts.parts for part in table.parts.values() if isinstance(part.facts, Index)]
+        explicit += [part.facts.columns for part in table.parts.values() if isinstance(part.facts, Unique)]
+        explicit += [table.key.columns] if table.key is not None else []
+        if not any(each[: len(foreign.columns)] == foreign.columns for each in explicit):
+            schema = {} if table.name[0] is None else {"schema": table.name[0]}
+            call = Call("op.drop_index", [foreign.name, table.name[1]], schema)
+            plan.last += ['if op.get_context().dialect.name in ("mysql", "mariadb"):', f"    {show(call)}"]
 
     def _drop(self, detail: Detail) -> Call:
         if isinstance(detail, Index):
@@ -487,10 +521,35 @@ class _Writer:
                 plan.loosen.append(Call("batch.drop_column", [self._old_columns.get((name, column), column)]))
             elif (name, column) in self._old_columns:
                 plan.loosen.append(self._rename(old.columns[column], self._old_columns[name, column], column))
+            if column in old.columns and column in new.columns and word != "again":
+                self._count(plan, name, old.columns[column], new.columns[column])
             if word in ("add", "again"):
                 self._add(plan, name, new.columns[column])
             elif word in ("alter", "retype"):
                 self._alter_column(plan, name, column, old.columns[column], new.columns[column])
+
+    def _count(self, plan: _Table, name: Name, old: Column, new: Column) -> None:
+        """Let the database count a column by itself, or no longer."""
+        column = new.item.name
+        numbers = f"pg_get_serial_sequence({literal_sql(self._full(name))}, {literal_sql(column)})"
+        quoted, table = self._quote(column), self._full(name)
+        go_on = f"SELECT setval({numbers}, (SELECT coalesce(max({quoted}), 0) + 1 FROM {table}), false)"  # noqa: S608
+        if old.facts.counted and not new.facts.counted:
+            old_name = self._old_columns.get((name, column), column)
+            existing = {"existing_type": self._type(old), "existing_nullable": old.facts.nullable}
+            plan.early.append(Call("batch.alter_column", [old_name], {**existing, "autoincrement": False, "server_default": None}))
+        if new.facts.counted and not old.facts.counted:
+            sequence = self._full((name[0], f"{name[1]}_{column}_seq"))
+            existing = {"existing_type": self._type(new), "existing_nullable": new.facts.nullable}
+            lines = [
+                f"CREATE SEQUENCE {sequence} OWNED BY {table}.{quoted}",
+                f"ALTER TABLE {table} ALTER COLUMN {quoted} SET DEFAULT nextval({literal_sql(sequence)})",
+                go_on,
+            ]
+            plan.last += [*_on_postgresql(lines), "else:"]
+            plan.last += _indented(self._batch(name, [Call("batch.alter_column", [column], {**existing, "autoincrement": True})]))
+        if new.facts.identity is not None and old.facts.identity is None:
+            plan.last += _on_postgresql([go_on])
 
     def _rename(self, column: Column, old: str, new: str) -> Call:
         return Call("batch.alter_column", [old], {"new_column_name": new, **self._existing(column)})
@@ -674,6 +733,14 @@ def _is_retyped(old: Column, new: Column) -> bool:
     if is_same_enum(bare_type(old.item.type), bare_type(new.item.type)):
         return False  # its values are changed by themselves
     return old.facts.type != new.facts.type
+
+
+def _on_postgresql(statements: Sequence[str]) -> list[str]:
+    return ['if op.get_context().dialect.name == "postgresql":', *_indented(show(Call("op.execute", [_escaped(each)])) for each in statements)]
+
+
+def _indented(blocks: Iterable[str]) -> list[str]:
+    return [f"    {line}" for block in blocks for line in block.splitlines()]
 
 
 def _and(names: Sequence[str]) -> str:

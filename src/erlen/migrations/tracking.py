@@ -171,6 +171,7 @@ class Tracker:
         self._has_rows = False
         """Whether statements on rows were run since the last on the schema, in this transaction."""
         self.in_block = False
+        self._repeatable = False
 
     @property
     def is_counted(self) -> bool:
@@ -220,23 +221,31 @@ class Tracker:
                 self._plain("BEGIN")
 
     def _rows(self, send: Send, cursor: Any, statement: str, *rest: Any) -> None:
-        if self._at < self._was_done:
+        if self._at < self._was_done or (self.resumed and self._at == self._was_done and self._was_data):
+            self._pass_over(cursor, rest[-1])
             return
         if self.resumed and self._at == self._was_done:
-            if self._was_data:
-                return
-            if self._was_loose and not self._repeat:
+            if self._was_loose and not self._repeat and not self._repeatable:
                 raise self._cannot_go_on(
                     f"{self._was_loose} {'statement' if self._was_loose == 1 else 'statements'} on rows committed by themselves, the last "
                     f"perhaps not; the next would be\n    {_short(statement)}",
                     "if they may be run again, such as those that change only what is not changed yet: "
                     f"`erlen db {self._command} --repeat`",
                 )
-        if self.in_block:
+        if self.in_block and not self._repeatable:
             self.progress.loose += 1
             self.save()
         self._send(send, cursor, statement, *rest, again=self.in_block)
         self._has_rows = True
+
+    def _pass_over(self, cursor: Any, context: Any) -> None:
+        """Send something that changes nothing in place of a statement on rows: its result is asked for new keys, and has none."""
+        returned = getattr(getattr(context, "compiled", None), "effective_returning", None)
+        if returned:
+            columns = ", ".join(f"NULL AS c{number}" for number in range(len(returned)))
+            cursor.execute(f"SELECT * FROM (SELECT {columns}) AS nothing WHERE 1 = 0")  # noqa: S608 - numbers
+        elif self._is_mysql:
+            cursor.execute("DO 0")
 
     def _was_run(self, short: str) -> bool:
         """Whether what comes now was done by an earlier run."""
@@ -289,10 +298,11 @@ class Tracker:
             self.save()
             self.keep()
 
-    def before_block(self) -> None:
+    def before_block(self, repeatable: bool) -> None:
         """Record how far it has come, in the transaction that ends here."""
         self._mark("(from here each statement commits by itself)")
         self.in_block = True
+        self._repeatable = repeatable
 
     def end_block(self) -> None:
         """Record that what committed by itself is done."""

@@ -103,6 +103,8 @@ def _plan(target: Target, wanted: Sequence[Migration], dialect: str | None, fill
             for step in written:
                 click.echo(f"  {_place_of(step)}")
                 click.echo(click.style(_wrapped(_note(step), indent=6), dim=True))
+            if any(_note(step).startswith("Deploy") for step in written):
+                click.echo(f"Where one waits for a deployment, go up to the one before: `erlen db migrate {written[0].name}`")
             click.echo()
     return found
 

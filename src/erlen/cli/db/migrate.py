@@ -153,12 +153,12 @@ def rollback(
         with reporting():
             if dry_run:
                 planned = _plan_back(target, to, steps, fake=fake)
-                _show(target, planned)
+                _show(target, planned, is_back=True)
                 _show_losses(target, planned)
                 continue
             from erlen.migrations.runner import migrate, rollback
 
-            done = rollback(target, to, steps=steps, options=options, observer=Progress(asks=asks), fake=fake)
+            done = rollback(target, to, steps=steps, options=options, observer=Progress(asks=asks, is_back=True), fake=fake)
             if redo and done:
                 migrate(target, done[0].revision, options=options, observer=Progress(quiet=True))
 
@@ -203,7 +203,7 @@ def sync(
         with reporting():
             prompt = _ask if is_terminal() and not dry_run else None
             try:
-                planned = plan_sync(target, Asked(renames, new, pairs(fills), pairs(maps), prompt))
+                planned = plan_sync(target, Asked(renames, new, fills, maps, prompt))
             except (Unanswered, UnknownName) as error:
                 raise click.UsageError(str(error)) from None
             if not planned.changes:
@@ -263,16 +263,12 @@ def reset(spec: str | None, *, names: Sequence[str], seeds: bool, yes: bool, for
             click.echo(f"{len(done)} {'seed' if len(done) == 1 else 'seeds'} run." if done else "There are no seeds.")
 
 
-def pairs(given: Sequence[str]) -> dict[str, str]:
-    """Return what options like `NAME=VALUE` say."""
-    return dict(each.partition("=")[::2] for each in given)
-
-
 class Progress(Observer):
     """Says what happens while migrations run: one line for each, which on a terminal changes meanwhile."""
 
-    def __init__(self, *, asks: bool = False, quiet: bool = False) -> None:
+    def __init__(self, *, asks: bool = False, quiet: bool = False, is_back: bool = False) -> None:
         self._asks = asks
+        self._is_back = is_back
         self._quiet = quiet
         self._live = sys.stdout.isatty()
         self._lock = threading.Lock()
@@ -282,7 +278,7 @@ class Progress(Observer):
 
     def planned(self, target: Target, plan: Plan) -> bool:
         if not self._quiet or not plan:
-            _show(target, plan)
+            _show(target, plan, is_back=self._is_back)
             _show_losses(target, plan)
         self._width = max((len(_name(step.migration)) for step in plan.steps), default=0)
         if not plan or not self._asks:
@@ -410,8 +406,11 @@ def _head(target: Target, found: Sequence[Target]) -> None:
         click.secho(f"{target.name}  {target.database.url(target.name)!r}", bold=True)
 
 
-def _show(target: Target, plan: Plan) -> None:
+def _show(target: Target, plan: Plan, *, is_back: bool = False) -> None:
     """Print a plan: the migrations, and what happens to them."""
+    if not plan and is_back:
+        click.echo("Nothing to roll back.")
+        return
     if not plan:
         from erlen.migrations.plan import shown
 

@@ -101,6 +101,8 @@ class Prompt:
         inspector = inspect(self.connection)
         if word == ".tables":
             click.echo("\n".join(sorted([*inspector.get_table_names(), *inspector.get_view_names()])))
+        elif word == ".schema" and table and not inspector.has_table(table):
+            click.secho(f"there is no table {table}", fg="red")
         elif word == ".schema" and table:
             columns = [(each["name"], str(each["type"]), "" if each["nullable"] else "not null") for each in inspector.get_columns(table)]
             click.echo("\n".join(_table(["column", "type", "null"], columns)))

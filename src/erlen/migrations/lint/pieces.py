@@ -122,9 +122,16 @@ def _as_it_is(operation: Operation, seen: Sequence[Seen], context: Context, *, i
         kind=kind,
         table="" if is_new else table,
         new_table=table if is_new else "",
-        message=" ".join(dict.fromkeys(filter(None, (operation.name.replace("_", " ") or "change", operation.text(0), operation.table)))),
+        message=_said(operation, seen),
         is_alone=is_apart,
     )
+
+
+def _said(operation: Operation, seen: Sequence[Seen]) -> str:
+    change = seen[0].change if seen else None
+    if change is None or not operation.name or change.kind == "unknown":
+        return operation.name.replace("_", " ") or "change"
+    return f"{change.kind} {f'{change.name} of ' if change.name else ''}{change.table}"
 
 
 def _back(context: Context) -> str | None:
@@ -312,8 +319,9 @@ def not_null(table: str, column: str, strict: str, loose: str) -> list[Piece]:
         down=on_postgresql(drop),
         table=table,
         message=f"check {column} of {table}",
-        note="No row can get NULL from here on; those that are there are checked by the next migration.",
+        note="No row can get NULL from here on; those that are there are checked by a later migration.",
         is_alone=True,
+        guards=column,
     )
     last = Piece(
         up=f"{strict}\n{on_postgresql(drop)}",
@@ -472,6 +480,7 @@ def _in_batches(change: Change, operation: Operation, context: Context) -> Piece
         note=note,
         imports=(_BATCHES.format(name),),
         is_alone=True,
+        fills=change.table if change.kind == "update" else "",
     )
 
 

@@ -63,9 +63,13 @@ def plan_migration(target: Target, migration: Migration, *, fills: Mapping[str, 
     pieces: list[Piece] = []
     for number, operation in enumerate(source.upgrade):
         try:
-            pieces += pieces_of(operation, seen[number], contexts.get(number) or replace(some, inverse=inverses[number]))
+            found = pieces_of(operation, seen[number], contexts.get(number) or replace(some, inverse=inverses[number]))
         except HistoryError as error:
             raise HistoryError(f"{migration.path}: {error}") from None
+        guard = found[0] if found and found[0].guards else None
+        if guard is not None and pieces and pieces[-1].fills == guard.table and guard.guards in pieces[-1].up:
+            pieces.insert(-1, found.pop(0))
+        pieces += found
     groups = grouped(pieces)
     return [_draft(group, number, len(groups), migration, source) for number, group in enumerate(groups, 1)]
 

@@ -30,6 +30,10 @@ class Piece(Struct, kw_only=True):
     imports: tuple[str, ...] = ()
     is_alone: bool = False
     """Whether it has a file of its own."""
+    guards: str = ""
+    """The column that it lets no more NULL into: rows are filled in after it, so that none comes up behind."""
+    fills: str = ""
+    """The table whose rows it changes."""
     late: str = ""
     """Of one that waits for a deployment, the name that it is about: it comes last, if nothing after it says that name."""
 
@@ -51,7 +55,12 @@ def grouped(pieces: Sequence[Piece]) -> list[list[Piece]]:
 
 
 def _is_named(name: str, pieces: Sequence[Piece]) -> bool:
-    return any(re.search(rf"\b{re.escape(name)}\b", piece.up) is not None for piece in pieces if piece.late != name)
+    """Whether pieces make, rename, alter or drop what has a name, beyond what is built upon it."""
+    texts = [piece.up for piece in pieces if piece.late != name and _NAMING.search(piece.up) is not None]
+    return any(re.search(rf"\b{re.escape(name)}\b", text) is not None for text in texts)
+
+
+_NAMING = re.compile(r"create_table|drop_table|rename_table|add_column|drop_column|alter_column|RENAME|ALTER COLUMN")
 
 
 def _fits(group: Sequence[Piece], piece: Piece) -> bool:

@@ -86,8 +86,9 @@ def dump(
     with _one_moment(target) as connection:
         every = entities_of(target.metadata, target.database.base, connection.dialect)
         conditions = {id(find(every, name)): condition for name, condition in (where or {}).items()}
+        wanted = chosen(every, models, exclude)
         write(_line(HEADER))
-        for entity in chosen(every, models, exclude):
+        for entity in wanted:
             source = _Source(entity, natural)
             if natural and entity.counted and not entity.natural:
                 done.unnamed.append(entity.name)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any, BinaryIO, Literal, TypeAlias, cast
 
 from msgspec import Struct
@@ -65,9 +65,12 @@ def load(
     Raises:
         RowsError: with the first faults, each with its file, line, row, field and value.
     """
-    with target.database._connect(target.name) as connection, connection.begin_nested():
+    with target.database._connect(target.name) as connection:
+        # PERF: around the savepoints of each batch, one more would cost SQLite a time that grows with the square of the rows.
+        whole = connection.begin_nested() if target.database.bound else nullcontext()
         lines = (line for file in files for line in read_lines(file))
-        return load_into(connection, target, lines, existing=existing, ignore_unknown=ignore_unknown, validate=validate)
+        with whole:
+            return load_into(connection, target, lines, existing=existing, ignore_unknown=ignore_unknown, validate=validate)
 
 
 def load_into(
@@ -378,19 +381,27 @@ class _Loader:
         self._set_references_of(batch)
 
     def _set_references_of(self, rows: Sequence[Row]) -> None:
+        groups: dict[tuple[Any, ...], list[Row]] = {}
         for row in rows:
-            for name, value in row.values.items():
-                if isinstance(value, Named):
-                    self._find(name, [value], [row])
-            missing = [name for name, value in row.values.items() if isinstance(value, Named)]
-            absent = [each for each in row.entity.references if self._lacking(each, [row])]
-            names = row.identity()
-            if missing or absent:
-                self._fault(row.line, f"{row.label}: {self._not_there(row, missing, absent)}")
-            elif names:
-                referring = {name for each in row.entity.references for name in each.fields} - set(names)
-                row.values = {name: value for name, value in row.values.items() if name in referring or name in names}
-                self._update([row], names)
+            groups.setdefault((id(row.entity), row.identity(), *row.values), []).append(row)
+        for group in groups.values():
+            entity, names = group[0].entity, group[0].identity()
+            for name in entity.fields:
+                if named := {value for row in group if isinstance(value := row.values.get(name), Named)}:
+                    self._find(name, named, group)
+            lacking = [(reference, self._lacking(reference, group)) for reference in entity.references]
+            referring = {name for reference in entity.references for name in reference.fields} - set(names)
+            ready: list[Row] = []
+            for row in group:
+                missing = [name for name, value in row.values.items() if isinstance(value, Named)]
+                absent = [reference for reference, keys in lacking if _key(row, reference) in keys]
+                if missing or absent:
+                    self._fault(row.line, f"{row.label}: {self._not_there(row, missing, absent)}")
+                else:
+                    row.values = {name: value for name, value in row.values.items() if name in referring or name in names}
+                    ready.append(row)
+            if ready and names:
+                self._update(ready, names)
 
     def _not_there(self, row: Row, missing: Sequence[str], absent: Sequence[Reference]) -> str:
         reasons = [f"{name}: {row.values[name]} is not there" for name in missing]
