@@ -20,11 +20,14 @@ ROOMS = dict.fromkeys(
         "files",
         "forms",
         "i18n",
+        "inspection",
+        "lint",
         "mail",
         "ml",
         "observe",
         "policy",
         "realtime",
+        "rows",
         "sessions",
         "static",
         "tasks",
@@ -33,7 +36,7 @@ ROOMS = dict.fromkeys(
     ),
     3_000,
 )
-ROOMS |= {"db": 6_000, "migrations": 5_000, "admin": 5_000}
+ROOMS |= {"db": 6_000, "migrations": 5_000, "admin": 5_000, "cli/db": 2_000}
 
 
 def lines_of(part: Path) -> int:
@@ -84,5 +87,6 @@ def test_core_does_not_grow() -> None:
 
 def test_each_other_room_has_at_most_its_lines() -> None:
     rooms = {name: lines_of(PACKAGE / name) for name in ROOMS if (PACKAGE / name).exists()}
+    rooms["cli"] -= rooms["cli/db"]  # the commands of rooms that stand below it
     assert {"cli", "testing"} <= set(rooms)
     assert {name: lines for name, lines in rooms.items() if lines > ROOMS[name]} == {}

@@ -165,3 +165,21 @@ def test_on_a_terminal_a_line_changes_while_a_statement_runs(url: str, write_ste
     output = written.decode()
     assert re.search(r"\r\x1b\[K  0003_take_long    \d+ s  WITH RECURSIVE", output), output
     assert re.search(r"\r\x1b\[K  0003_take_long    \x1b\[32mapplied\x1b\[0m in \d\.\d\d s\r\n", output), output
+
+
+def test_plugins_are_told_when_a_database_was_migrated(url: str, run: Run, folder: Path) -> None:
+    app = folder / "app.py"
+    plugin = """
+class Permissions:
+    name = "permissions"
+    requires = ()
+
+    def setup(self, setup):
+        setup.extensions.setdefault("db.migrated", []).append(lambda target: print(f"permissions of {target.name}"))
+
+app.use(Permissions())
+"""
+    app.write_text(app.read_text() + plugin)
+    shown = run("db", "migrate")
+    assert (shown.exit_code, "permissions of default" in shown.output) == (0, True), shown.output
+    assert "permissions" not in run("db", "migrate", "--check").output

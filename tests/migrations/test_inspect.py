@@ -20,8 +20,8 @@ from sqlalchemy import Connection
 import erlen.db
 from erlen.db import Base, Choices, Database, Digits, ForeignKey, Mapped, Meta, Model, mapped_column
 from erlen.errors import ErlenError
-from erlen.migrations.inspection import Choose, read_database, write_models
-from erlen.migrations.inspection.naming import attribute_name, class_name, relation_name, singular_of, table_name_of
+from erlen.inspection import Choose, read_database, write_models
+from erlen.inspection.naming import attribute_name, class_name, relation_name, singular_of, table_name_of
 from erlen.migrations.schema import differences, schema_of
 
 Connect = Callable[[str], Connection]

@@ -20,7 +20,7 @@ from sqlalchemy import Connection, func, select
 
 import erlen.db
 from erlen.db import Base, Database, Mapped, Model, assert_max_queries, mapped_column
-from erlen.migrations.inspection import read_database, write_models
+from erlen.inspection import read_database, write_models
 from erlen.migrations.schema import differences, schema_of
 
 DATA = Path(__file__).parent / "data"

@@ -151,7 +151,7 @@ CASES = {
         'batch.drop_constraint("fk", type_="foreignkey")\n    '
         'batch.drop_column("more")\n    '
         'batch.drop_column("state")',
-        12,
+        11,
     ),
 }
 NO_WAY_BACK = {"type", "type of a required unique column", "type with a default", "rename column"}
@@ -309,7 +309,7 @@ def test_what_waits_for_a_deployment_comes_last(target: Target, write_step: Call
     write_step("books", CREATE)
     unsafe = write_step("much", CASES["much at once"][0])
     names = [each.name for each in write_plan(target, unsafe, plan_migration(target, unsafe, fills=FILLS))]
-    assert names[-2:] == ["0012_drop_default_of_book_state", "0013_drop_note_of_book"]
+    assert names[-2:] == ["0011_drop_default_of_book_state", "0012_drop_note_of_book"]
 
 
 @pytest.mark.parametrize("backend", ["postgresql"])

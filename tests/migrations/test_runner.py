@@ -208,13 +208,13 @@ def test_squashed_migrations(base: type[Model], target_of: TargetOf, write_step:
     assert [each.name for each in migrate(targets["all"])] == ["0001_squashed"]
     assert [each.name for each in migrate(targets["some"])] == ["0002_add_pages", "0003_add_price", "0001_squashed"]
     assert [each.name for each in migrate(targets["none"])] == ["0001_squashed"]
-    for name, each in targets.items():
+    for name, target in targets.items():
         connection = connect_to(urls[name])
         assert columns(connection) == {"id", "title", "pages", "price"}
         assert read_records(connection).keys() == {squashed.revision, *(step.revision for step in old)}
-        status = status_of(each)
+        status = status_of(target)
         assert [(line.name, line.standing) for line in status.migrations] == [("0001_squashed", "applied")]
-        assert rollback(each) == [squashed]
+        assert rollback(target) == [squashed]
         assert read_records(connection) == {}
     # Without the old files, a database that has only some of them cannot be brought on.
     migrate(targets["none"])

@@ -38,7 +38,7 @@ def target(url_of: Callable[[str], str], target_of: Make, base: type[Model]) -> 
 
 
 def sql(statements: list[Statement]) -> list[str]:
-    return [" ".join(each.sql.split()) for each in statements]
+    return [" ".join(each.sql.split()) for each in statements if not each.sql.startswith("PRAGMA")]
 
 
 def source(statement: Statement) -> str:

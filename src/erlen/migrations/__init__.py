@@ -9,6 +9,21 @@ from erlen.migrations.batches import delete_in_batches, update_in_batches
 from erlen.migrations.connection import Limits
 from erlen.migrations.migration import History, HistoryError, Migration
 from erlen.migrations.reflected import in_batches, tables
+from erlen.migrations.runner import MigrationError, migrate, rollback
 from erlen.migrations.target import Target, targets_of
 
-__all__ = ["History", "HistoryError", "Limits", "Migration", "Target", "delete_in_batches", "in_batches", "tables", "targets_of", "update_in_batches"]
+__all__ = [
+    "History",
+    "HistoryError",
+    "Limits",
+    "Migration",
+    "MigrationError",
+    "Target",
+    "delete_in_batches",
+    "in_batches",
+    "migrate",
+    "rollback",
+    "tables",
+    "targets_of",
+    "update_in_batches",
+]

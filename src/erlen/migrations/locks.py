@@ -45,6 +45,7 @@ def one_at_a_time(connection: Connection, wait: float, waiting: Callable[[str], 
     if backend == "sqlite":
         yield
         return
+    values: dict[str, Any]
     if backend == "postgresql":
         take, release, values = "SELECT pg_try_advisory_lock(:key)", "SELECT pg_advisory_unlock(:key)", {"key": _KEY}
     else:

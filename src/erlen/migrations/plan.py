@@ -18,6 +18,8 @@ Action: TypeAlias = Literal["run", "continue", "record", "revert", "forget"]
 
 REPLACED = "replaced"
 """The folder, beside a squashed migration, of those that were squashed into it."""
+_ENOUGH = 4
+"""How many characters the beginning of a name or revision must have: fewer may be a number that is not there."""
 NOTHING = "zero"
 """What stands for an empty database where a migration may be named."""
 
@@ -49,7 +51,7 @@ def find(migrations: Sequence[Migration], given: str) -> Migration:
     among = [each for each in migrations if each.branch == branch] if branch else list(migrations)
     exact = [each for each in among if name in (each.revision, each.name)]
     numbered = [each for each in among if name.isdecimal() and each.number == int(name) > 0]
-    begun = [each for each in among if name and (each.name.startswith(name) or each.revision.startswith(name))]
+    begun = [each for each in among if len(name) >= _ENOUGH and (each.name.startswith(name) or each.revision.startswith(name))]
     for found in (exact, numbered, begun):
         own = [each for each in found if not each.branch] or found
         if len(own) == 1:

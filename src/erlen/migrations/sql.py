@@ -42,6 +42,8 @@ def tokens(sql: str, dialect: str) -> Iterator[Token]:
                 yield Token("name", text[1:-1].replace(text[0] * 2, text[0]), *found.span())
             case "string" | "number" | "symbol":
                 yield Token(kind, text, *found.span())
+            case _:  # a comment
+                pass
 
 
 def split(sql: str, dialect: str) -> list[str]:

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from types import FrameType
-from typing import Any
+from typing import Any, cast
 
 from alembic.operations import BatchOperations, Operations
 from alembic.runtime.migration import MigrationContext
@@ -114,7 +114,7 @@ class _Recorder:
         original = operations.batch_alter_table
 
         @contextmanager
-        def batch_alter_table(*args: Any, **options: Any) -> Iterator[BatchOperations]:
+        def batch_alter_table(*args: Any, **options: Any) -> Generator[BatchOperations, None, None]:
             with original(*args, **options) as batch:
                 batch.impl.batch = _Batch(self)
                 yield batch
@@ -245,8 +245,7 @@ class _Scratch:
 
 @contextmanager
 def _listening(connection: Connection, recorder: _Recorder) -> Generator[None, None, None]:
-    made: Callable[..., Dialect] = connection.engine.url.get_dialect()
-    plain = made(paramstyle="named")
+    plain = cast("Callable[..., Dialect]", connection.engine.url.get_dialect())(paramstyle="named")
 
     def record(sent: Connection, cursor: object, sql: str, parameters: object, context: ExecutionContext, many: bool) -> None:
         if _is_reflection():

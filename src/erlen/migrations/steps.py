@@ -135,6 +135,8 @@ class _Table(Struct):
     late: list[Any] = field(default_factory=list)
     """Foreign keys to tables that change after it."""
     updates: list[Any] = field(default_factory=list)
+    first: list[str] = field(default_factory=list)
+    """Lines that come at the beginning."""
     last: list[str] = field(default_factory=list)
     """Lines that come at the end."""
 
@@ -353,7 +355,7 @@ class _Writer:
             plans.append(plan)
         blocks: list[str] = []
         for plan in plans:
-            blocks += self._batch(plan.name, plan.early)
+            blocks += [*plan.first, *self._batch(plan.name, plan.early)]
         for plan in plans:
             plan.updates += self._values_of_choices(plan.name)
             if plan.loosen and (plan.updates or any(_is_rename(each) for each in plan.loosen)):
@@ -537,7 +539,11 @@ class _Writer:
         if old.facts.counted and not new.facts.counted:
             old_name = self._old_columns.get((name, column), column)
             existing = {"existing_type": self._type(old), "existing_nullable": old.facts.nullable}
-            plan.early.append(Call("batch.alter_column", [old_name], {**existing, "autoincrement": False, "server_default": None}))
+            plan.first += _on_postgresql([f"ALTER TABLE {table} ALTER COLUMN {self._quote(old_name)} DROP DEFAULT"])
+            plan.first += [
+                "else:",
+                *_indented(self._batch(name, [Call("batch.alter_column", [old_name], {**existing, "autoincrement": False})])),
+            ]
         if new.facts.counted and not old.facts.counted:
             sequence = self._full((name[0], f"{name[1]}_{column}_seq"))
             existing = {"existing_type": self._type(new), "existing_nullable": new.facts.nullable}
@@ -736,7 +742,10 @@ def _is_retyped(old: Column, new: Column) -> bool:
 
 
 def _on_postgresql(statements: Sequence[str]) -> list[str]:
-    return ['if op.get_context().dialect.name == "postgresql":', *_indented(show(Call("op.execute", [_escaped(each)])) for each in statements)]
+    return [
+        'if op.get_context().dialect.name == "postgresql":',
+        *_indented(show(Call("op.execute", [_escaped(each)])) for each in statements),
+    ]
 
 
 def _indented(blocks: Iterable[str]) -> list[str]:

@@ -224,14 +224,12 @@ class Tracker:
         if self._at < self._was_done or (self.resumed and self._at == self._was_done and self._was_data):
             self._pass_over(cursor, rest[-1])
             return
-        if self.resumed and self._at == self._was_done:
-            if self._was_loose and not self._repeat and not self._repeatable:
-                raise self._cannot_go_on(
-                    f"{self._was_loose} {'statement' if self._was_loose == 1 else 'statements'} on rows committed by themselves, the last "
-                    f"perhaps not; the next would be\n    {_short(statement)}",
-                    "if they may be run again, such as those that change only what is not changed yet: "
-                    f"`erlen db {self._command} --repeat`",
-                )
+        if self.resumed and self._at == self._was_done and self._was_loose and not self._repeat and not self._repeatable:
+            raise self._cannot_go_on(
+                f"{self._was_loose} {'statement' if self._was_loose == 1 else 'statements'} on rows committed by themselves, the last "
+                f"perhaps not; the next would be\n    {_short(statement)}",
+                f"if they may be run again, such as those that change only what is not changed yet: `erlen db {self._command} --repeat`",
+            )
         if self.in_block and not self._repeatable:
             self.progress.loose += 1
             self.save()

@@ -14,7 +14,7 @@ from erlen.cli.db.common import one_target, reporting
 if TYPE_CHECKING:
     from sqlalchemy import URL, Connection, Engine
 
-    from erlen.migrations.inspection import Choose
+    from erlen.inspection import Choose
     from erlen.migrations.target import Target
 
 __all__ = ["inspect"]
@@ -56,7 +56,7 @@ def inspect(
     if output is not None and output.exists() and not force:
         raise click.UsageError(f"{output} is there already: choose another file, or say --force to write over it.")
     with reporting():
-        from erlen.migrations.inspection import Choose
+        from erlen.inspection import Choose
 
         choose = Choose(only=tables, exclude=exclude, schemas=schemas or (None,))
     source, count = _inspected(spec, url, database, choose)
@@ -71,7 +71,7 @@ def _inspected(spec: str | None, url: str | None, name: str, choose: Choose) -> 
     """Return the source, and of how many tables."""
     target = None if url is not None else one_target(spec, name)
     with reporting():
-        from erlen.migrations.inspection import read_database, write_models
+        from erlen.inspection import read_database, write_models
 
         with _connected(target, url) as connection:
             found = read_database(connection, choose)

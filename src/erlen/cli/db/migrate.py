@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from erlen.cli.application import load_site
 from erlen.cli.db.common import database_option, is_terminal, reporting, targets
 from erlen.migrations.tracking import Observer
 
@@ -58,6 +59,7 @@ def running_options(function: Callable[..., None]) -> Callable[..., None]:
 @click.argument("to", required=False)
 @click.option("--check", is_flag=True, help="Run nothing; exit with 1 if there are migrations to apply.")
 @click.option("--fake", is_flag=True, help="Record the migrations as applied without running them.")
+@click.option("--yes", is_flag=True, hidden=True)  # as other commands have it: there is no question here
 @running_options
 @click.pass_obj
 def migrate(
@@ -67,6 +69,7 @@ def migrate(
     names: Sequence[str],
     check: bool,
     fake: bool,
+    yes: bool,
     dry_run: bool,
     lock_timeout: float,
     statement_timeout: float,
@@ -102,6 +105,8 @@ def migrate(
                 from erlen.migrations.runner import migrate
 
                 migrate(target, to, options=options, observer=Progress(), fake=fake)
+                for function in load_site(spec).extensions.get("db.migrated", []):  # what plugins keep in step with the schema
+                    function(target)
     if check and pending:
         sys.exit(1)
 
@@ -375,8 +380,6 @@ def _note(text: str) -> None:
 
 
 def _is_debug(spec: str | None) -> bool:
-    from erlen.cli.application import load_site
-
     return bool(load_site(spec).settings.debug)
 
 

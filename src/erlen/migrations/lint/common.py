@@ -36,6 +36,8 @@ def judge(change: Change, progress: Progress) -> Iterator[Problem]:
             yield Problem("rename-type", "breaks running code", why, "leave its name as it is")
         case "update" | "delete" if progress.is_live(change.table):
             yield from _rows(change, progress)
+        case _:
+            pass
 
 
 def _tables(change: Change, progress: Progress) -> Iterator[Problem]:

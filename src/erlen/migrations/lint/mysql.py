@@ -54,6 +54,8 @@ def judge(change: Change, progress: Progress) -> Iterator[Problem]:
             yield Problem(
                 "lock-table", "locks", f"LOCK TABLES keeps others from {table}.", "let the statements take the locks that they need"
             )
+        case _:
+            pass
 
 
 def _copies(before: str, after: str) -> bool:

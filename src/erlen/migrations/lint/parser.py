@@ -162,7 +162,7 @@ class _Parser:
             options = self.words("concurrently")
             yield Change(kind="reindex", name=self.last_name(), options=options)
         elif self.accept("lock"):
-            self.accept("table") or self.accept("tables")
+            self.accept_any("table", "tables")
             yield Change(kind="lock", table=self.name(), options=frozenset([self.rest().lower()]))
         elif self.accept("optimize", "table"):
             yield Change(kind="rewrite", table=self.name(), name="OPTIMIZE TABLE")

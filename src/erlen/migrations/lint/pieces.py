@@ -105,6 +105,8 @@ def pieces_of(operation: Operation, seen: Sequence[Seen], context: Context) -> l
             return [_in_batches(seen[0].change, operation, context)]
         case "execute" if rules <= {"concurrently-in-transaction"}:
             return [Piece(up=autocommitted(operation.code), down=_back(context), kind="autocommit", message=operation.name)]
+        case _:
+            pass
     raise HistoryError(f"line {operation.first}: there is no plan for {', '.join(sorted(rules))} here; {_HOW}")
 
 

@@ -145,15 +145,18 @@ def _names(operation: Operation) -> tuple[str, ...]:
             return (operation.table, str(name))
         case "":
             return ()
-    return (operation.table, operation.text(0))
+        case _:
+            return (operation.table, operation.text(0))
 
 
 _INVERSES = {
     "create_table": "drop_table",
+    "drop_table": "create_table",
     "add_column": "drop_column",
+    "drop_column": "add_column",
     "create_index": "drop_index",
+    "drop_index": "create_index",
     "alter_column": "alter_column",
     "rename_table": "rename_table",
     **dict.fromkeys(("create_foreign_key", "create_check_constraint", "create_unique_constraint", "create_primary_key"), "drop_constraint"),
 }
-_INVERSES |= {back: there for there, back in _INVERSES.items() if back.startswith("drop_") and back != "drop_constraint"}

@@ -30,6 +30,8 @@ def judge(change: Change, progress: Progress) -> Iterator[Problem]:
                 yield from _columns(change, progress)
         case "rewrite" | "vacuum full" | "cluster" | "refresh" | "lock":
             yield from _whole_tables(change, progress)
+        case _:
+            pass
 
 
 def _transaction(change: Change, progress: Progress) -> Iterator[Problem]:
@@ -228,6 +230,8 @@ def _whole_tables(change: Change, progress: Progress) -> Iterator[Problem]:
         case "lock":
             why = f"LOCK TABLE keeps others from {table} until the migration ends."
             yield Problem("lock-table", "locks", why, "let the statements take the locks that they need")
+        case _:
+            pass
 
 
 def cost_of_type(before: str, after: str) -> str:
@@ -250,7 +254,8 @@ def cost_of_type(before: str, after: str) -> str:
                 return ""
             same_scale = (old[1][1:] or [0]) == (new[1][1:] or [0])
             return "" if old[1] and same_scale and new[1][0] >= old[1][0] else "rewrite"
-    return "rewrite"
+        case _:
+            return "rewrite"
 
 
 def checks_of(table: Table, column: str) -> list[Constraint]:

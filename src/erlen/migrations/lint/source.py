@@ -98,7 +98,8 @@ def node_of(node: ast.expr) -> Any:
             return Call(ast.unparse(func), [node_of(each) for each in node.args], keywords)
         case ast.List(elts=elements):
             return [node_of(each) for each in elements]
-    return Text(ast.unparse(node))
+        case _:
+            return Text(ast.unparse(node))
 
 
 def _operations(body: Sequence[ast.stmt], text: str) -> Iterator[Operation]:
@@ -139,7 +140,8 @@ def _method(node: ast.stmt, variable: str) -> bool:
     match node:
         case ast.Expr(value=ast.Call(func=ast.Attribute(value=ast.Name(id=name)))):
             return name == variable
-    return False
+        case _:
+            return False
 
 
 def _renamed(call: ast.Call) -> ast.Call:

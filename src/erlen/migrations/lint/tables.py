@@ -88,6 +88,8 @@ class Tables:
                 self.enums.pop(change.name, None)
             case _ if table is not None:
                 self._alter(table, change)
+            case _:
+                pass
 
     def _create(self, change: Change) -> None:
         table = Table(change.table, is_known=bool(change.columns))
@@ -142,6 +144,8 @@ class Tables:
             case "create index":
                 name = change.name or f"{table.name}_{'_'.join(change.names)}_idx"
                 table.indexes[name] = Index(name, change.names, "unique" in change.options, change.source)
+            case _:
+                pass
         if changed is not None:
             table.columns[changed.name] = changed
 

@@ -10,12 +10,12 @@ from typing import Any
 
 from sqlalchemy import BigInteger, Integer
 
-from erlen.migrations.inspection.defaults import identity, server_default, sql_text, values_of
-from erlen.migrations.inspection.layout import WIDTH, Call, Expression, Imports, lay_out, quoted
-from erlen.migrations.inspection.naming import attribute_name, class_name, free_name, table_name_of
-from erlen.migrations.inspection.reading import ForeignKey, Found, Index, Key, Table
-from erlen.migrations.inspection.relations import Relation, is_link, relations_of
-from erlen.migrations.inspection.types import Typed, TypeWriter
+from erlen.inspection.defaults import identity, server_default, sql_text, values_of
+from erlen.inspection.layout import WIDTH, Call, Expression, Imports, lay_out, quoted
+from erlen.inspection.naming import attribute_name, class_name, free_name, table_name_of
+from erlen.inspection.reading import ForeignKey, Found, Index, Key, Table
+from erlen.inspection.relations import Relation, is_link, relations_of
+from erlen.inspection.types import Typed, TypeWriter
 
 __all__ = ["write_models"]
 

@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 import msgspec
 from msgspec import Struct
 
-from erlen.migrations.inspection.naming import free_name, plural_of, relation_name, singular_of, snake_name
-from erlen.migrations.inspection.reading import ForeignKey, Key, Table
+from erlen.inspection.naming import free_name, plural_of, relation_name, singular_of, snake_name
+from erlen.inspection.reading import ForeignKey, Key, Table
 
 __all__ = ["Relation", "Relations", "is_link", "relations_of"]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from erlen.migrations.inspection.models import write_models
-from erlen.migrations.inspection.reading import Choose, Found, read_database
+from erlen.inspection.models import write_models
+from erlen.inspection.reading import Choose, Found, read_database
 
 __all__ = ["Choose", "Found", "read_database", "write_models"]

@@ -18,9 +18,9 @@ from sqlalchemy.exc import CompileError
 from sqlalchemy.types import DOUBLE, NullType, TypeEngine
 
 from erlen.db.columns import Duration, JsonValue, LongBytes, LongText, Moment, TimeOfDay
-from erlen.migrations.inspection.layout import Call, Expression, Imports, quoted
-from erlen.migrations.inspection.naming import class_name, free_name, singular_of, snake_name
-from erlen.migrations.inspection.reading import Found, Table
+from erlen.inspection.layout import Call, Expression, Imports, quoted
+from erlen.inspection.naming import class_name, free_name, singular_of, snake_name
+from erlen.inspection.reading import Found, Table
 
 __all__ = ["TypeWriter", "Typed"]
 

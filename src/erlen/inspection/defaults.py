@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Boolean, Integer, Numeric
 
-from erlen.migrations.inspection.layout import Call, Expression, Imports, quoted
+from erlen.inspection.layout import Call, Expression, Imports, quoted
 
 __all__ = ["identity", "server_default", "sql_text", "values_of"]
 
