@@ -26,7 +26,7 @@ from sqlalchemy import ForeignKey, UniqueConstraint, func, select
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from erlen.db import Encrypted, Model
-from erlen.migrations.rows import Loaded, RowsError, dump, load
+from erlen.rows import Loaded, RowsError, dump, load
 from erlen.migrations.target import Target
 
 Make = Callable[..., Target]

@@ -22,7 +22,7 @@ from sqlalchemy import delete, select
 from sqlalchemy.orm import Mapped, mapped_column
 
 from erlen.db import Choices, Encrypted, IntegerChoices, Money
-from erlen.migrations.rows import dump, load
+from erlen.rows import dump, load
 from erlen.migrations.target import Target
 
 

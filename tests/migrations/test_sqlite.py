@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from textwrap import dedent
 
 import pytest
 from hypothesis import given
@@ -20,7 +21,8 @@ WriteStep = Callable[..., Migration]
 RICH = """CREATE TABLE "t" (  -- what a table may have
     id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT COLLATE NOCASE NOT NULL DEFAULT 'x, y' /* a comma */,
     up TEXT GENERATED ALWAYS AS (upper(name)) STORED, twice INT AS (id * 2), m MONEY, "n m" INTEGER CHECK ("n m" > 0) NULL,
-    u TEXT CONSTRAINT uq UNIQUE ON CONFLICT REPLACE, at TIMESTAMP DEFAULT CURRENT_TIMESTAMP, e TEXT DEFAULT (lower('A')), neg INT DEFAULT -1,
+    u TEXT CONSTRAINT uq UNIQUE ON CONFLICT REPLACE, at TIMESTAMP DEFAULT CURRENT_TIMESTAMP,
+    e TEXT DEFAULT (lower('A')), neg INT DEFAULT -1,
     p INTEGER CONSTRAINT fk REFERENCES p(id) ON DELETE SET NULL ON UPDATE CASCADE DEFERRABLE INITIALLY DEFERRED, gone TEXT,
     CONSTRAINT ck CHECK (length(name) < 10), CHECK ("n m" < 1000), FOREIGN KEY (p) REFERENCES p (id) NOT DEFERRABLE, UNIQUE (gone, neg)
 )"""
@@ -97,11 +99,15 @@ def test_a_rebuild_keeps_what_it_does_not_speak_of(target: Target, write_step: W
     ):
         connection.exec_driver_sql(statement)
     before = parse_table(table_sql(connection))
-    down = 'with op.batch_alter_table("t") as batch:\n    batch.add_column(sa.Column("gone", sa.Text), insert_after="p")\n    batch.drop_column("more")'
+    down = """
+        with op.batch_alter_table("t") as batch:
+            batch.add_column(sa.Column("gone", sa.Text), insert_after="p")
+            batch.drop_column("more")
+        """
     write_step(
         "drop gone",
         'with op.batch_alter_table("t") as batch:\n    batch.drop_column("gone")\n    batch.add_column(sa.Column("more", sa.Integer))',
-        down,
+        dedent(down),
     )
     migrate(target)
     after = parse_table(table_sql(connection))

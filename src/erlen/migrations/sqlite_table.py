@@ -198,7 +198,9 @@ def _end_of_clause(part: Sequence[Token], number: int) -> int:
             number = _skip(part, number, "stored", "virtual")
         case "references":
             number = _end_of_reference(part, number + 1)
-    if number + 2 < len(part) + 1 and number < len(part) and part[number].is_word("on"):  # ON CONFLICT
+        case _:
+            pass
+    if number < len(part) and part[number].is_word("on"):  # ON CONFLICT
         number += 3
     return _skip(part, number, "autoincrement") if kind == "primary" else number
 

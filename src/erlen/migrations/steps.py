@@ -539,7 +539,7 @@ class _Writer:
         if old.facts.counted and not new.facts.counted:
             old_name = self._old_columns.get((name, column), column)
             existing = {"existing_type": self._type(old), "existing_nullable": old.facts.nullable}
-            plan.first += _on_postgresql([f"ALTER TABLE {table} ALTER COLUMN {self._quote(old_name)} DROP DEFAULT"])
+            plan.first += _on_postgresql([f"ALTER TABLE {table} ALTER COLUMN {self._quote(old_name)} DROP DEFAULT", f"DROP SEQUENCE IF EXISTS {self._sequence(name, column)}"])
             plan.first += [
                 "else:",
                 *_indented(self._batch(name, [Call("batch.alter_column", [old_name], {**existing, "autoincrement": False})])),

@@ -10,7 +10,7 @@ import click
 from erlen.cli.db.common import database_option, one_target, reporting, targets
 
 if TYPE_CHECKING:
-    from erlen.migrations.rows import Dumped, Existing, Loaded
+    from erlen.rows import Dumped, Existing, Loaded
 
 __all__ = ["dump", "load", "seed"]
 
@@ -49,8 +49,8 @@ def dump(
     """  # noqa: D301 - click keeps the lines after this mark
     target = one_target(spec, database)
     with reporting():
-        from erlen.migrations.rows import dump as dump_rows
-        from erlen.migrations.rows.files import written
+        from erlen.rows import dump as dump_rows
+        from erlen.rows.files import written
 
         chosen = {"models": models, "exclude": exclude}
         if output is None or output == "-":
@@ -85,7 +85,7 @@ def load(spec: str | None, files: tuple[str, ...], existing: Existing, ignore_un
     """  # noqa: D301 - click keeps the lines after this mark
     target = one_target(spec, database)
     with reporting():
-        from erlen.migrations.rows import load as load_rows
+        from erlen.rows import load as load_rows
 
         done = load_rows(target, files, existing=existing, ignore_unknown=ignore_unknown, validate=not no_validate)
     _say_loaded(done)
@@ -108,8 +108,8 @@ def seed(spec: str | None, seeds: tuple[str, ...], only_list: bool, names: tuple
     """  # noqa: D301 - click keeps the lines after this mark
     found = targets(spec, names)
     with reporting():
-        from erlen.migrations.rows import seed as run_seeds
-        from erlen.migrations.rows import seeds_of
+        from erlen.rows import seed as run_seeds
+        from erlen.rows import seeds_of
 
         if only_list:
             for each in seeds_of(found):

@@ -262,7 +262,7 @@ def reset(spec: str | None, *, names: Sequence[str], seeds: bool, yes: bool, for
                     target.metadata.create_all(connection)
                 click.echo("There are no migrations: the tables of the models are made.")
         if seeds:
-            from erlen.migrations.rows.seed import seed
+            from erlen.rows.seed import seed
 
             done = seed(found, notice=lambda each: click.echo(f"  seed {each.name}"))
             click.echo(f"{len(done)} {'seed' if len(done) == 1 else 'seeds'} run." if done else "There are no seeds.")

@@ -16,7 +16,7 @@ from typing import Any, BinaryIO, cast
 from msgspec import Struct
 
 from erlen.errors import ErlenError
-from erlen.migrations.rows.entity import RowsError
+from erlen.rows.entity import RowsError
 
 __all__ = ["ENDINGS", "HEADER", "Line", "is_rows", "opened", "read_lines", "written"]
 

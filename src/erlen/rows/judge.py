@@ -13,9 +13,9 @@ from msgspec import Struct
 from erlen.db.columns.encrypted import EncryptedValue
 from erlen.db.columns.json import plain_json
 from erlen.db.rules import ValidationError
-from erlen.migrations.rows.entity import Entity, Field, names_of
-from erlen.migrations.rows.files import Line
-from erlen.migrations.rows.values import Sealed
+from erlen.rows.entity import Entity, Field, names_of
+from erlen.rows.files import Line
+from erlen.rows.values import Sealed
 from erlen.schema.faults import REQUIRED
 from erlen.security.encryption import seal, unseal
 

@@ -19,7 +19,7 @@ from erlen.db.info import fields_of, is_made
 from erlen.db.model import Base
 from erlen.db.rules import Rule
 from erlen.errors import ConfigurationError, ErlenError, Mistake
-from erlen.migrations.rows.values import Codec, codec_of
+from erlen.rows.values import Codec, codec_of
 from erlen.schema.hints import place_of
 
 __all__ = ["Entity", "Field", "Reference", "RowsError", "chosen", "entities_of"]

@@ -33,8 +33,8 @@ from sqlalchemy import (
 from sqlalchemy.types import TypeDecorator
 
 from erlen.migrations.connection import Limits, connect
-from erlen.migrations.rows.entity import Entity, Field, RowsError, chosen, entities_of, find
-from erlen.migrations.rows.files import HEADER
+from erlen.rows.entity import Entity, Field, RowsError, chosen, entities_of, find
+from erlen.rows.files import HEADER
 from erlen.migrations.target import Target
 
 __all__ = ["Dumped", "dump"]
