@@ -12,7 +12,7 @@ from click.testing import Result
 from sqlalchemy import Connection
 
 from erlen.db import Mapped, Model
-from erlen.migrations.lint import Finding, lint, lint_migration, production_dialect
+from erlen.lint import Finding, lint, lint_migration, production_dialect
 from erlen.migrations.migration import HistoryError, Migration
 from erlen.migrations.target import Target
 

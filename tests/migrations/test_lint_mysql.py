@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from erlen.db import Model
-from erlen.migrations.lint import lint_migration
+from erlen.lint import lint_migration
 from erlen.migrations.migration import Migration
 from erlen.migrations.target import Target
 

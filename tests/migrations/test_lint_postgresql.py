@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
 from erlen.db import Model
-from erlen.migrations.lint import Finding, lint_migration
+from erlen.lint import Finding, lint_migration
 from erlen.migrations.migration import Migration
 from erlen.migrations.target import Target
 

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, inspect, text
 from erlen.db import Model
 from erlen.migrations.connection import Limits, open_engine
 from erlen.migrations.execution import run_all
-from erlen.migrations.lint import lint, plan_migration, write_plan
+from erlen.lint import lint, plan_migration, write_plan
 from erlen.migrations.migration import HistoryError, Migration
 from erlen.migrations.schema import differences, schema_of
 from erlen.migrations.target import Target

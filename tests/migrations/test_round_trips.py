@@ -20,6 +20,7 @@ from msgspec import Meta
 from sqlalchemy.orm import Mapped, mapped_column
 
 from erlen.db import Database, Digits, Model
+from erlen.migrations.answers import Answers, renamed
 from erlen.migrations.compare import Change, changes_of, compare
 from erlen.migrations.connection import scratch
 from erlen.migrations.execution import run_all
@@ -27,8 +28,8 @@ from erlen.migrations.files import write_migration
 from erlen.migrations.make import make
 from erlen.migrations.schema import differences, schema_of
 from erlen.migrations.state import State
-from erlen.migrations.steps import Answers, neutral_value, renamed
 from erlen.migrations.target import Target
+from erlen.migrations.values import neutral_value
 
 EXAMPLES = int(os.environ.get("ROUND_TRIPS", "0"))
 
@@ -126,7 +127,7 @@ def build(models: Models) -> type[Model]:
                 options["server_default"] = default
             options["unique"] = spec.unique or None
             attributes[f"f_{column}"] = mapped_column(column, *extra, **options)
-            attributes["__annotations__"][f"f_{column}"] = Mapped[annotation | None if spec.nullable else annotation]
+            attributes["__annotations__"][f"f_{column}"] = Mapped[annotation | None if spec.nullable else annotation]  # type: ignore[misc]
             if spec.check and spec.kind in NUMBERS:
                 arguments.append(sa.CheckConstraint(sa.column(column) >= 0, name=f"{column}_positive"))
         if len(table.together) > 1:

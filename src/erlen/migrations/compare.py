@@ -17,7 +17,6 @@ from erlen.migrations.execution import run_all
 from erlen.migrations.schema import schema_of
 from erlen.migrations.state import (
     Check,
-    Column,
     Detail,
     Facts,
     Foreign,

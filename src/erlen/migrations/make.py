@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import tempfile
 from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +14,7 @@ from msgspec.structs import replace
 from sqlalchemy import Connection, event, inspect
 
 from erlen.errors import ErlenError
+from erlen.migrations.answers import Answers, renamed
 from erlen.migrations.compare import Change, compare, made_state, owned, wanted
 from erlen.migrations.connection import scratch
 from erlen.migrations.declared import Declarations
@@ -24,7 +24,7 @@ from erlen.migrations.migration import Migration, read_file
 from erlen.migrations.render import Renderer
 from erlen.migrations.schema import differences, schema_of
 from erlen.migrations.state import Name, State, full_name, schemas_of
-from erlen.migrations.steps import Answers, Steps, renamed, write_steps
+from erlen.migrations.steps import Steps, write_steps
 from erlen.migrations.target import Target
 
 __all__ = ["Made", "Questions", "make"]
@@ -176,6 +176,8 @@ def changes_by_answers(answers: Answers) -> list[Change]:
 
 def _try(made: Made, facts: _Found, connection: Connection, branch: str) -> None:
     """Run a draft up, down and up again in the scratch database, and note what is not as it should be."""
+    import tempfile
+
     start = schema_of(connection)
     connection.rollback()
     with tempfile.TemporaryDirectory() as folder:

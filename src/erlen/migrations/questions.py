@@ -8,11 +8,12 @@ from difflib import SequenceMatcher
 from msgspec import Struct
 
 from erlen.errors import ErlenError
+from erlen.migrations.answers import Answers, renamed
 from erlen.migrations.compare import Change, compare
 from erlen.migrations.enums import literal_sql, values_of
 from erlen.migrations.renames import Pair, pairs_of_columns, pairs_of_tables
 from erlen.migrations.state import Column, Index, Name, State, TableState, Unique, full_name
-from erlen.migrations.steps import Answers, renamed
+from erlen.migrations.values import python_type
 
 __all__ = ["Asked", "Question", "Unanswered", "UnknownName"]
 
@@ -243,11 +244,9 @@ def fill_sql(column: Column, given: str, name: str) -> str | None:
     Raises:
         UnknownName: if it is no value of the column.
     """
-    from erlen.migrations.steps import _python_type
-
     if given.upper() == "NULL":
         return None
-    python = _python_type(column.item.type)
+    python = python_type(column.item.type)
     text = given[1:-1].replace("''", "'") if len(given) > 1 and given[0] == given[-1] == "'" else given
     if python is bool:
         if text.lower() not in ("true", "false", "1", "0", "yes", "no"):

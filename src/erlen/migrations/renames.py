@@ -81,9 +81,9 @@ def _tables_alike(old: TableState, new: TableState) -> float:
 
 
 def _columns_alike(old_name: str, old: Column, new_name: str, new: Column) -> float:
-    same = sum(getattr(old.facts, field) == getattr(new.facts, field) for field in ("type", "nullable", "default", "comment", "computed"))
-    likeness: float = SequenceMatcher(None, old_name, new_name).ratio()
-    return same + likeness
+    fields = ("type", "nullable", "default", "comment", "computed")
+    same = [getattr(old.facts, each) == getattr(new.facts, each) for each in fields]
+    return len(list(filter(None, same))) + SequenceMatcher(None, old_name, new_name).ratio()
 
 
 def _kind_of(column: Column) -> str:

@@ -17,7 +17,7 @@ from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from erlen.migrations.state import SQL, Check, Column, Detail, Foreign, Index, Key, Name, TableState, Unique, sql_of
 
-__all__ = ["Call", "Renderer", "Text", "literal", "show"]
+__all__ = ["Call", "Renderer", "Text", "escaped", "literal", "show"]
 
 WIDTH = 116
 _DIALECTS: tuple[Dialect, ...] = (sqlite.dialect(), postgresql.dialect(), mysql.dialect())  # type: ignore[no-untyped-call]
@@ -251,12 +251,12 @@ class Renderer:
             return Call("sa.true" if isinstance(value, sa.sql.elements.True_) else "sa.false")
         if isinstance(value, sa.sql.functions.GenericFunction) and not list(value.clauses):
             return Call(f"sa.func.{value.name}")
-        return Call("sa.text", [_escaped(sql_of(value, self.dialect))])
+        return Call("sa.text", [escaped(sql_of(value, self.dialect))])
 
     def _sql(self, expression: Any) -> str:
         if isinstance(expression, sa.TextClause):
             return expression.text
-        return _escaped(sql_of(expression, self.dialect))
+        return escaped(sql_of(expression, self.dialect))
 
     # -- tables, constraints, indexes ---------------------------------------------------------------------------------------
 
@@ -285,7 +285,7 @@ class Renderer:
             target = [f"{'.'.join(filter(None, detail.table))}.{column}" for column in detail.target]
             return Call("sa.ForeignKeyConstraint", [list(detail.columns), target], self._name(detail.name) | dict(detail.options))
         assert isinstance(detail, Check)
-        return Call("sa.CheckConstraint", [_escaped(detail.sql)], self._name(detail.name))
+        return Call("sa.CheckConstraint", [escaped(detail.sql)], self._name(detail.name))
 
     def create(self, detail: Detail, table: Name) -> Call:
         """Return what adds a constraint or index to a table, within `with op.batch_alter_table(...) as batch`."""
@@ -297,19 +297,19 @@ class Renderer:
             arguments = [name, detail.table[1], list(detail.columns), list(detail.target)]
             return Call("batch.create_foreign_key", arguments, options | dict(detail.options))
         if isinstance(detail, Check):
-            return Call("batch.create_check_constraint", [name, Call("sa.text", [_escaped(detail.sql)])])
+            return Call("batch.create_check_constraint", [name, Call("sa.text", [escaped(detail.sql)])])
         return self.index(detail, table)
 
     def index(self, index: Index, table: Name) -> Call:
         """Return what makes an index."""
         if index.sql and not index.parts:
-            return Call("op.execute", [_escaped(index.sql)])
-        parts = [Call("sa.text", [_escaped(part)]) if isinstance(part, SQL) else part for part in index.parts]
+            return Call("op.execute", [escaped(index.sql)])
+        parts = [Call("sa.text", [escaped(part)]) if isinstance(part, SQL) else part for part in index.parts]
         keywords: dict[str, Any] = _schema(table)
         if index.unique:
             keywords["unique"] = True
         for name, value in index.options:
-            keywords[name] = Call("sa.text", [_escaped(value)]) if isinstance(value, SQL) or name.endswith("_where") else _value(value)
+            keywords[name] = Call("sa.text", [escaped(value)]) if isinstance(value, SQL) or name.endswith("_where") else _value(value)
         return Call("op.create_index", [*self._named(index.name), table[1], parts], keywords)
 
     def _named(self, name: str | None) -> list[Any]:
@@ -329,7 +329,7 @@ def _value(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
 
 
-def _escaped(sql: str) -> str:
+def escaped(sql: str) -> str:
     """Return SQL for `sa.text`, to which `:name` is a parameter."""
     return _PARAMETER.sub(r"\\:", sql)
 

@@ -193,6 +193,7 @@ class _Scratch:
         self._target = target
         self._stack = stack
         self._connection: Connection | None = None
+        self._every: tuple[Migration, ...] = ()
         self._applied: list[Migration] = []
 
     def run(self, recorder: _Recorder, direction: Direction) -> str:
@@ -219,9 +220,10 @@ class _Scratch:
     def _bring_to(self, migration: Migration, direction: Direction) -> Connection:
         """Run what comes before a migration, or for a way back also itself."""
         if self._connection is None:
+            self._every = self._target.migrations()
             self._connection = self._stack.enter_context(scratch(self._target))
         wanted: list[Migration] = []
-        for each in self._target.migrations():
+        for each in self._every:
             if each.revision == migration.revision:
                 break
             wanted.append(each)

@@ -33,9 +33,9 @@ from sqlalchemy import (
 from sqlalchemy.types import TypeDecorator
 
 from erlen.migrations.connection import Limits, connect
+from erlen.migrations.target import Target
 from erlen.rows.entity import Entity, Field, RowsError, chosen, entities_of, find
 from erlen.rows.files import HEADER
-from erlen.migrations.target import Target
 
 __all__ = ["Dumped", "dump"]
 

@@ -13,10 +13,10 @@ from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, OperationalErr
 
 from erlen.db.locks import is_locked
 from erlen.db.violations import explain
+from erlen.migrations.target import Target
 from erlen.rows.entity import Entity, Reference, RowsError, entities_of
 from erlen.rows.files import Line, read_lines
 from erlen.rows.judge import Judge, Named, Row, label_of
-from erlen.migrations.target import Target
 
 __all__ = ["Existing", "Loaded", "load", "load_into"]
 

@@ -20,10 +20,10 @@ from msgspec import Struct
 
 from erlen.db.database import Database
 from erlen.db.session import Session
+from erlen.migrations.target import Target
 from erlen.rows.entity import RowsError
 from erlen.rows.files import is_rows, read_lines
 from erlen.rows.load import load_into
-from erlen.migrations.target import Target
 
 __all__ = ["Seed", "seed", "seeds_of"]
 

@@ -14,7 +14,7 @@ from erlen.cli.db.common import database_option, reporting, targets
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from erlen.migrations.lint import Finding
+    from erlen.lint import Finding
     from erlen.migrations.migration import Migration
     from erlen.migrations.target import Target
 
@@ -58,7 +58,7 @@ def lint(
     found: list[Finding] = []
     looked: list[Migration] = []
     with reporting():
-        from erlen.migrations.lint import lint as find
+        from erlen.lint import lint as find
 
         for target in targets(spec, names):
             wanted = _wanted(target, given, every=every)
@@ -83,7 +83,7 @@ def _fills(given: Sequence[str]) -> dict[str, str]:
 
 def _plan(target: Target, wanted: Sequence[Migration], dialect: str | None, fills: dict[str, str], *, is_quiet: bool) -> list[Migration]:
     """Write plans in the place of migrations that have findings, and return what is there then."""
-    from erlen.migrations.lint import lint_migration, plan_migration, production_dialect, write_plan
+    from erlen.lint import lint_migration, plan_migration, production_dialect, write_plan
 
     if (dialect or production_dialect(target)) != "postgresql":
         raise click.UsageError("plans are for PostgreSQL: `--dialect postgresql`, if that is what production has.")

@@ -9,11 +9,11 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
+from erlen.lint.check import judged, walk
+from erlen.lint.pieces import Context, Seen, pieces_of
+from erlen.lint.source import Operation, Source, read_source, tops_for
+from erlen.lint.writing import Piece, grouped
 from erlen.migrations.files import Draft, new_revision, slug_of, source_of
-from erlen.migrations.lint.check import judged, walk
-from erlen.migrations.lint.pieces import Context, Seen, pieces_of
-from erlen.migrations.lint.source import Operation, Source, read_source, tops_for
-from erlen.migrations.lint.writing import Piece, grouped
 from erlen.migrations.migration import HistoryError, Migration, read_file, read_history, write_head
 from erlen.migrations.target import Target
 

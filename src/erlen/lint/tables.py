@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from erlen.migrations.lint.change import Change, Column, Constraint
+from erlen.lint.change import Change, Column, Constraint
 
 __all__ = ["Index", "Table", "Tables"]
 

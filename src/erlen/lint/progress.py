@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from msgspec import Struct, field
 from sqlalchemy import MetaData
 
-from erlen.migrations.lint.change import Change
-from erlen.migrations.lint.tables import Tables
+from erlen.lint.change import Change
+from erlen.lint.tables import Tables
 from erlen.migrations.statements import Statement
 
 __all__ = ["Progress"]

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 
 from msgspec.structs import replace
 
-from erlen.migrations.lint.change import Change
-from erlen.migrations.lint.finding import Problem
-from erlen.migrations.lint.progress import Progress
-from erlen.migrations.lint.tables import Table
+from erlen.lint.change import Change
+from erlen.lint.finding import Problem
+from erlen.lint.progress import Progress
+from erlen.lint.tables import Table
 from erlen.migrations.sql import tokens
 
 __all__ = ["judge", "rebuilds", "steps_of"]

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from erlen.migrations.lint.change import Change, Constraint
-from erlen.migrations.lint.tables import Table, Tables
-from erlen.migrations.lint.writing import Piece, accepting, autocommitted, executed, on_postgresql, quoted
+from erlen.lint.change import Change, Constraint
+from erlen.lint.tables import Table, Tables
+from erlen.lint.writing import Piece, accepting, autocommitted, executed, on_postgresql, quoted
 from erlen.migrations.migration import HistoryError
 from erlen.migrations.render import Call, Text, show
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from erlen.migrations.lint.change import Change
-from erlen.migrations.lint.finding import Problem
-from erlen.migrations.lint.progress import Progress
+from erlen.lint.change import Change
+from erlen.lint.finding import Problem
+from erlen.lint.progress import Progress
 
 __all__ = ["judge"]
 

@@ -6,13 +6,13 @@ import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-from erlen.migrations.lint import common, mysql, postgresql, sqlite
-from erlen.migrations.lint.change import Change
-from erlen.migrations.lint.finding import Finding, Problem
-from erlen.migrations.lint.parser import parse
-from erlen.migrations.lint.pieces import has_way
-from erlen.migrations.lint.progress import Progress
-from erlen.migrations.lint.tables import Tables
+from erlen.lint import common, mysql, postgresql, sqlite
+from erlen.lint.change import Change
+from erlen.lint.finding import Finding, Problem
+from erlen.lint.parser import parse
+from erlen.lint.pieces import has_way
+from erlen.lint.progress import Progress
+from erlen.lint.tables import Tables
 from erlen.migrations.migration import HistoryError, Migration
 from erlen.migrations.statements import Statement, statements_of
 from erlen.migrations.target import Target

@@ -8,12 +8,12 @@ from typing import Literal
 
 from msgspec import Struct
 
-from erlen.migrations.lint.change import Change, Column
-from erlen.migrations.lint.postgresql import checks_of, cost_of_type
-from erlen.migrations.lint.replacement import can_replace, replaced
-from erlen.migrations.lint.source import Operation, node_of
-from erlen.migrations.lint.tables import Tables
-from erlen.migrations.lint.writing import Piece, accepting, autocommitted, executed, on_postgresql, quoted
+from erlen.lint.change import Change, Column
+from erlen.lint.postgresql import checks_of, cost_of_type
+from erlen.lint.replacement import can_replace, replaced
+from erlen.lint.source import Operation, node_of
+from erlen.lint.tables import Tables
+from erlen.lint.writing import Piece, accepting, autocommitted, executed, on_postgresql, quoted
 from erlen.migrations.migration import HistoryError
 from erlen.migrations.render import Call, Text, literal, show
 

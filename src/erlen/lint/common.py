@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from erlen.migrations.lint.change import Change
-from erlen.migrations.lint.finding import Problem
-from erlen.migrations.lint.progress import Progress
+from erlen.lint.change import Change
+from erlen.lint.finding import Problem
+from erlen.lint.progress import Progress
 from erlen.migrations.sql import tokens
 
 __all__ = ["judge"]

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from erlen.migrations.lint.change import Change, Column, Constraint
-from erlen.migrations.lint.finding import Problem
-from erlen.migrations.lint.progress import Progress, takes_all
-from erlen.migrations.lint.tables import Table
+from erlen.lint.change import Change, Column, Constraint
+from erlen.lint.finding import Problem
+from erlen.lint.progress import Progress, takes_all
+from erlen.lint.tables import Table
 
 __all__ = ["checks_of", "cost_of_type", "is_volatile", "judge"]
 

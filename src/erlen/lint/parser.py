@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Literal
 
-from erlen.migrations.lint.change import Change, Column, Constraint, Kind
+from erlen.lint.change import Change, Column, Constraint, Kind
 from erlen.migrations.sql import Token, tokens
 
 __all__ = ["parse"]
