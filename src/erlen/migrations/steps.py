@@ -13,7 +13,7 @@ from erlen.migrations.sides import Sides, on_postgresql
 from erlen.migrations.state import Detail, Foreign, Index, Name, State, TableState
 from erlen.migrations.table_steps import TableSteps
 
-__all__ = ["Steps", "write_steps"]
+__all__ = ["Answers", "Steps", "write_steps"]
 
 
 class Steps(Struct, kw_only=True):
