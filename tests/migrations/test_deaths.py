@@ -261,7 +261,7 @@ def test_inserts_that_give_keys_back_are_passed_over(
     [
         'update_in_batches(op, "book", "pages = 7", where="pages IS NULL", size=1)',
         (
-            "t = tables(op)\nfor rows in in_batches(op, sa.select(t.book).where(t.book.c.pages.is_(None)), 1):\n"
+            "t = tables(op)\nfor rows in in_batches(op, sa.select(t.book).where(t.book.c.pages.is_(None)), size=1):\n"
             "    for row in rows:\n        op.execute(t.book.update().where(t.book.c.id == row.id).values(pages=7))"
         ),
     ],

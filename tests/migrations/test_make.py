@@ -518,3 +518,40 @@ def test_a_process_of_its_own(folder: Path, write_app: WriteApp, start: Callable
     process = start("db", "make")
     output, _ = process.communicate(timeout=60)
     assert (process.returncode, output.splitlines()[-1]) == (0, "wrote migrations/0001_create_book.py")
+
+
+def test_a_user_model_gains_fields_and_another_login_field(
+    folder: Path, run: Run, write_app: WriteApp, database_url: str, connect_to: Callable[[str], Connection]
+) -> None:
+    """From `email` to `username`, with users that are there: nullable first, filled, then required and unique."""
+
+    def write(*fields: str) -> None:
+        lines = "".join(f"    {each}\n" for each in fields)
+        write_app(database_url, models(f'class User(Base, table="users"):\n{lines}'))
+
+    name = "Annotated[str, Meta(max_length=150)]"
+    gained = ("is_staff: Mapped[bool] = mapped_column(default=False)", "joined: Mapped[datetime.datetime]")
+    write("email: Mapped[Email] = mapped_column(unique=True)")
+    ok(run("db", "make"))
+    ok(run("db", "migrate"))
+    connection = connect_to(database_url)
+    connection.execute(sa.text("INSERT INTO users (id, email) VALUES (1, 'ada@example.com'), (2, 'grace@example.com')"))
+
+    write("email: Mapped[Email] = mapped_column(unique=True)", f"username: Mapped[{name} | None]", *gained)
+    ok(run("db", "make", "--fill", "users.is_staff=false", "--fill", "users.joined=2020-01-01 00:00:00"))
+    ok(run("db", "make", "--data", "Name users"))
+    path = folder / "migrations" / "0003_name_users.py"
+    update = "    op.execute(t.users.update().values(username=sa.func.replace(t.users.c.email, '@example.com', '')))\n"
+    text = path.read_text().replace("from alembic", "import sqlalchemy as sa\nfrom alembic").replace("    # One", f"{update}    # One")
+    path.write_text(text)
+
+    write("email: Mapped[Email]", f"username: Mapped[{name}] = mapped_column(unique=True)", *gained)
+    output = ok(run("db", "make", "--fill", "users.username=NULL"))
+    assert "+ unique uq_users_username on users (username)" in output
+    assert "- unique uq_users_email on users (email)" in output
+    ok(run("db", "migrate"))
+    rows = connection.execute(sa.text("SELECT username, is_staff FROM users ORDER BY id")).all()
+    assert [(row.username, bool(row.is_staff)) for row in rows] == [("ada", False), ("grace", False)]
+    with pytest.raises(sa.exc.IntegrityError):
+        connection.execute(sa.text("UPDATE users SET username = 'ada'"))
+    ok(run("db", "make", "--check"))

@@ -17,6 +17,7 @@ Kind = Literal[
     "create enum",
     "create index",
     "create table",
+    "create view",
     "delete",
     "drop column",
     "drop constraint",

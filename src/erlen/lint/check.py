@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import takewhile
 
 from erlen.lint import common, mysql, postgresql, sqlite
 from erlen.lint.change import Change
@@ -95,8 +96,9 @@ def _steps(statements: Sequence[Statement], progress: Progress) -> Iterator[tupl
     changes = [[] if each.note else parse(each.sql, progress.dialect) for each in statements]
     if progress.dialect == "sqlite":
         changes = sqlite.rebuilds(changes)
-    for statement, several in zip(statements, changes, strict=True):
-        progress.begin(statement)
+    for place, (statement, several) in enumerate(zip(statements, changes, strict=True)):
+        following = takewhile(lambda each: each[0].in_transaction, zip(statements[place:], changes[place:], strict=True))
+        progress.begin(statement, (change for _, found in following for change in found))
         if several and several[0].kind == "rebuild":
             several = sqlite.steps_of(several[0], progress.tables.tables.get(several[0].table))  # noqa: PLW2901
         yield statement, several
@@ -138,12 +140,14 @@ def _finding(statement: Statement, problem: Problem, change: Change | None, prog
         why=problem.why,
         fix=problem.fix,
         has_plan=progress.dialect == "postgresql" and change is not None and has_way(problem.rule, change, progress.tables),
-        reason=_reason(statement, problem.rule),
+        reason=_reason(statement, problem),
     )
 
 
-def _reason(statement: Statement, rule: str) -> str:
-    """Return why a finding is accepted, from a comment on its line or on those above it."""
+def _reason(statement: Statement, problem: Problem) -> str:
+    """Return why a finding is accepted: what is deployed before, or a comment on its line or on those above it."""
+    if problem.severity == "breaks running code" and statement.migration.after_deploy:
+        return f"after deploying {statement.migration.after_deploy}"
     lines = statement.migration.path.read_text(encoding="utf-8").splitlines()
     place = statement.line - 1
     near = lines[place : place + 1]
@@ -152,7 +156,7 @@ def _reason(statement: Statement, rule: str) -> str:
         near.append(lines[place])
     for line in near:
         found = _IGNORE.search(line)
-        if found is not None and rule in re.split(r"[\s,]+", found["rules"].strip()):
+        if found is not None and problem.rule in re.split(r"[\s,]+", found["rules"].strip()):
             return found["reason"].strip()
     return ""
 

@@ -21,6 +21,8 @@ def judge(change: Change, progress: Progress) -> Iterator[Problem]:
         what = f"{change.kind.partition(' ')[2] or 'table'} {change.name or change.table}"
         why = f"CASCADE takes with {what} whatever depends on it and is not named here: views, foreign keys, rows of other tables."
         yield Problem("cascade", "loses data", why, "leave CASCADE out and name each part that is to go")
+    if progress.is_succeeded(change):
+        return
     match change.kind:
         case "drop table" | "rename table" | "truncate" | "drop other":
             yield from _tables(change, progress)

@@ -39,7 +39,7 @@ class Finding(Struct, frozen=True, kw_only=True):
     has_plan: bool = False
     """Whether `erlen db lint --plan` writes the way around it."""
     reason: str = ""
-    """Why it is accepted, from a comment `# lint: ignore add-index: reason`; empty where it is not."""
+    """Why it is accepted: what is deployed before the migration, or a comment `# lint: ignore add-index: reason`; empty where it is not."""
 
     @property
     def place(self) -> str:

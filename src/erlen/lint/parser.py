@@ -201,6 +201,8 @@ class _Parser:
             if self.accept("as", "enum"):
                 values = tuple(self.text(*part).strip("'") for part in self.brackets())
                 yield Change(kind="create enum", name=name, names=values)
+        elif self.accept("view"):
+            yield Change(kind="create view", name=self.name())
         elif not self.follows(*_HARMLESS_CREATE):
             raise _NotUnderstoodError
 

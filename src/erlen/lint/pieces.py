@@ -13,7 +13,7 @@ from erlen.lint.postgresql import checks_of, cost_of_type
 from erlen.lint.replacement import can_replace, replaced
 from erlen.lint.source import Operation, node_of
 from erlen.lint.tables import Tables
-from erlen.lint.writing import Piece, accepting, autocommitted, executed, on_postgresql, quoted
+from erlen.lint.writing import Piece, autocommitted, executed, on_postgresql, quoted
 from erlen.migrations.migration import HistoryError
 from erlen.migrations.render import Call, Text, literal, show
 
@@ -33,6 +33,8 @@ class Seen(Struct):
 
     change: Change
     rules: set[str]
+    after_deploy: str = ""
+    """What the migration says must be deployed before it, if this change is accepted for that."""
 
 
 class Context(Struct):
@@ -86,15 +88,13 @@ def pieces_of(operation: Operation, seen: Sequence[Seen], context: Context) -> l
         case "drop_column" if rules <= {"drop-column"}:
             return _dropped(operation, seen, context)
         case "drop_table" if rules <= {"drop-table"}:
-            note = f"Deploy code without the model of {operation.text(0)} before: it must not be read any more."
-            up = accepting(operation.code, "drop-table", "no running code reads it any more")
             return [
                 Piece(
-                    up=up,
+                    up=operation.code,
                     down=_back(context),
                     table=operation.text(0),
                     message=f"drop {operation.text(0)}",
-                    note=note,
+                    after_deploy=f"the code without the model of {operation.text(0)}",
                     is_alone=True,
                     late=operation.text(0),
                 )
@@ -118,6 +118,7 @@ def _as_it_is(operation: Operation, seen: Sequence[Seen], context: Context, *, i
         kind = "autocommit"
     table = operation.table or next((each.change.table for each in seen if each.change.table), "")
     is_new = table in context.new_tables or operation.name == "create_table"
+    after_deploy = next((each.after_deploy for each in seen if each.after_deploy), "")
     return Piece(
         up=operation.code,
         down=_back(context),
@@ -125,7 +126,8 @@ def _as_it_is(operation: Operation, seen: Sequence[Seen], context: Context, *, i
         table="" if is_new else table,
         new_table=table if is_new else "",
         message=_said(operation, seen),
-        is_alone=is_apart,
+        after_deploy=after_deploy,
+        is_alone=is_apart or bool(after_deploy),
     )
 
 
@@ -247,15 +249,11 @@ def _required(operation: Operation, seen: Sequence[Seen], context: Context) -> l
     )
     existing = {"existing_type": kind, "existing_nullable": Text("False")}
     drop = Piece(
-        up=accepting(
-            operation.around(Call(f"{target}.alter_column", [*own, column.name], {**existing, "server_default": Text("None")})),
-            "drop-default",
-            "all running code gives a value",
-        ),
+        up=operation.around(Call(f"{target}.alter_column", [*own, column.name], {**existing, "server_default": Text("None")})),
         down=operation.around(Call(f"{target}.alter_column", [*own, column.name], {**existing, "server_default": context.fills[full]})),
         table=operation.table,
         message=f"drop default of {operation.table} {column.name}",
-        note=f"Deploy the code that gives {full} a value before.",
+        after_deploy=f"the code that gives {full} a value",
         is_alone=True,
         late=column.name,
     )
@@ -358,15 +356,13 @@ def _altered(operation: Operation, seen: Sequence[Seen], context: Context) -> li
                 operation.table, column, strict, loose or operation.with_keywords({**known, "nullable": "True"}, without=others)
             )
         elif rules == {"drop-default"}:
-            note = f"Deploy the code that gives {operation.table}.{column} a value before."
-            up = accepting(strict, "drop-default", "all running code gives a value")
             pieces.append(
                 Piece(
-                    up=up,
+                    up=strict,
                     down=loose,
                     table=operation.table,
                     message=f"drop default of {operation.table} {column}",
-                    note=note,
+                    after_deploy=f"the code that gives {operation.table}.{column} a value",
                     is_alone=True,
                     late=column,
                 )
@@ -436,10 +432,10 @@ def _dropped(operation: Operation, seen: Sequence[Seen], context: Context) -> li
         pieces.append(
             Piece(up=on_postgresql(up), down=on_postgresql(down), table=table, message=f"free {name} of {table}", note=note, is_alone=True)
         )
-    up = accepting(operation.code, "drop-column", "no running code reads it any more")
-    note = f"Deploy code without {full} before: it must not be read any more."
-    pieces.append(Piece(up=up, down=_back(context), table=table, message=f"drop {name} of {table}", note=note, is_alone=True, late=name))
-    return pieces
+    after_deploy = f"the code that no longer reads {full}"
+    message = f"drop {name} of {table}"
+    drop = Piece(up=operation.code, down=_back(context), table=table, message=message, after_deploy=after_deploy, is_alone=True, late=name)
+    return [*pieces, drop]
 
 
 def _renamed_table(operation: Operation) -> list[Piece]:
@@ -447,15 +443,16 @@ def _renamed_table(operation: Operation) -> list[Piece]:
     view = executed(f"CREATE VIEW {quoted(old)} AS SELECT * FROM {quoted(new)}")  # noqa: S608 - quoted
     drop = executed(f"DROP VIEW {quoted(old)}")
     first = Piece(
-        up=f"{accepting(operation.code, 'rename-table', 'a view has the old name')}\n{on_postgresql(view)}",
+        up=f"{operation.code}\n{on_postgresql(view)}",
         down=f"{on_postgresql(drop)}\n{show(Call('op.rename_table', [new, old]))}",
         table=old,
         message=f"rename {old} to {new}",
         note="A view with the old name takes the reads and writes of code that does not know the new one. Deploy that after this.",
         is_alone=True,
     )
-    note = f"Deploy code that knows {new} everywhere before."
-    second = Piece(up=on_postgresql(drop), down=on_postgresql(view), message=f"drop view {old}", note=note, is_alone=True, late=old)
+    after_deploy = f"the code that knows {new} instead of {old}"
+    message = f"drop view {old}"
+    second = Piece(up=on_postgresql(drop), down=on_postgresql(view), message=message, after_deploy=after_deploy, is_alone=True, late=old)
     return [first, second]
 
 

@@ -55,8 +55,10 @@ def plan_migration(target: Target, migration: Migration, *, fills: Mapping[str, 
             findings = list(judged(statement, changes, progress))
             is_safe = is_safe and all(finding.reason for finding in findings)
             for change in changes:
-                rules = {finding.rule for finding in judged(statement, [change], progress) if not finding.reason}
-                seen[number].append(Seen(change, rules))
+                own = list(judged(statement, [change], progress))
+                rules = {finding.rule for finding in own if not finding.reason}
+                waits = any(finding.severity == "breaks running code" and finding.reason for finding in own)
+                seen[number].append(Seen(change, rules, migration.after_deploy if waits else ""))
     if is_safe:
         return []
     some = contexts[max(contexts)]
@@ -116,6 +118,7 @@ def _draft(group: Sequence[Piece], number: int, count: int, migration: Migration
         imports=tuple(dict.fromkeys([*imports, *(line for piece in group for line in piece.imports)])),
         constants=constants,
         notes="\n\n".join(filter(None, notes)),
+        after_deploy=next((piece.after_deploy for piece in group if piece.after_deploy), migration.after_deploy if number == 1 else ""),
         depends_on=migration.depends_on if number == 1 else (),
         replaces=(*migration.replaces, *(() if number == count else (migration.revision,))),
     )

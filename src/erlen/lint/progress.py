@@ -12,7 +12,7 @@ from erlen.lint.change import Change
 from erlen.lint.tables import Tables
 from erlen.migrations.statements import Statement
 
-__all__ = ["Progress"]
+__all__ = ["Progress", "copy_of", "takes_all"]
 
 
 class Progress(Struct):
@@ -26,13 +26,19 @@ class Progress(Struct):
     new_columns: set[tuple[str, str]] = field(default_factory=set)
     updates: dict[str, list[str]] = field(default_factory=dict)
     """The statements that changed rows, by table."""
-    in_transaction: bool = True
+    in_transaction: bool = False
     exclusive: dict[str, int] = field(default_factory=dict)
     """The tables, in use before, that the transaction has locked for itself, and the line where it did."""
     written: dict[str, int] = field(default_factory=dict)
     """Likewise those whose rows it has changed."""
     values: dict[str, str] = field(default_factory=dict)
     """The values that the transaction has added to enums."""
+    views: set[str] = field(default_factory=set)
+    """The views that the transaction makes, also later on."""
+    successors: set[tuple[str, str]] = field(default_factory=set)
+    """The columns whose place the transaction gives to their copies, also later on."""
+    dropped: set[tuple[str, str]] = field(default_factory=set)
+    """The columns that the transaction has dropped."""
     unchecked: set[str] = field(default_factory=set)
     """The constraints that the transaction has added as NOT VALID."""
 
@@ -40,11 +46,28 @@ class Progress(Struct):
         """Whether a table was there before this migration, so that others use it and it may have many rows."""
         return table not in self.new_tables
 
-    def begin(self, statement: Statement) -> None:
-        """Come to a statement; one outside of the transaction ends that."""
+    def is_succeeded(self, change: Change) -> bool:
+        """Whether the transaction puts another thing in the place of what a change takes away: a column, or a view of a renamed table."""
+        match change.kind if self.in_transaction else "":
+            case "drop column":
+                return (change.table, change.name) in self.successors
+            case "rename column":
+                return (change.table, change.to) in self.dropped & self.successors
+            case "rename table":
+                return change.table in self.views
+            case _:
+                return False
+
+    def begin(self, statement: Statement, following: Iterable[Change]) -> None:
+        """Come to a statement. One outside of the transaction ends that; where one begins, what follows in it is looked at."""
         if not statement.in_transaction or not self.in_transaction:
-            for held in (self.exclusive, self.written, self.values, self.unchecked):
+            for held in (self.exclusive, self.written, self.values, self.views, self.successors, self.dropped, self.unchecked):
                 held.clear()
+            for change in following:
+                if change.kind == "create view":
+                    self.views.add(change.name)
+                elif change.kind == "rename column" and change.name == copy_of(change.to):
+                    self.successors.add((change.table, change.to))
         self.in_transaction = statement.in_transaction
 
     def apply(self, change: Change) -> None:
@@ -74,10 +97,17 @@ class Progress(Struct):
                     self.written.setdefault(change.table, line)
                 elif takes_all(change):
                     self.exclusive.setdefault(change.table, line)
+            if change.kind == "drop column":
+                self.dropped.add((change.table, change.name))
             if change.kind == "add value":
                 self.values[change.to] = change.name
             if change.constraint is not None and not change.constraint.is_valid:
                 self.unchecked.add(change.constraint.name)
+
+
+def copy_of(name: str) -> str:
+    """Return what a thing is called that is to take the place of one: running code does not know it."""
+    return f"{name}_new"
 
 
 def takes_all(change: Change) -> bool:

@@ -6,8 +6,9 @@ import re
 from collections.abc import Iterator
 
 from erlen.lint.change import Change, Constraint
+from erlen.lint.progress import copy_of
 from erlen.lint.tables import Table, Tables
-from erlen.lint.writing import Piece, accepting, autocommitted, executed, on_postgresql, quoted
+from erlen.lint.writing import Piece, autocommitted, executed, on_postgresql, quoted
 from erlen.migrations.migration import HistoryError
 from erlen.migrations.render import Call, Text, show
 
@@ -57,7 +58,7 @@ class _Replacement:
         self.otherwise = otherwise
         self.is_rename = change.kind == "rename column"
         self.old = change.name
-        self.new = change.to if self.is_rename else f"{change.name}_new"
+        self.new = change.to if self.is_rename else copy_of(change.name)
         self.column = table.column(change.name)
         self.kind = self.column.type if self.is_rename else change.to
         self.name = quoted(table.name)
@@ -118,7 +119,7 @@ class _Replacement:
     def checks(self) -> Iterator[Piece]:
         """Put on the new column what the old one is held to, first for rows that are written, then for all."""
         texts = {self.not_null: f"CHECK ({quoted(self.new)} IS NOT NULL)"} if not self.column.nullable else {}
-        texts |= {self.copy_of(each.name): self.text_of(each) for each in _constraints(self.table, self.old) if each.kind != "unique"}
+        texts |= {copy_of(each.name): self.text_of(each) for each in _constraints(self.table, self.old) if each.kind != "unique"}
         for name, text in texts.items():
             add = f"ALTER TABLE {self.name} ADD CONSTRAINT {quoted(name)} {text} NOT VALID"
             drop = f"ALTER TABLE {self.name} DROP CONSTRAINT {quoted(name)}"
@@ -131,9 +132,6 @@ class _Replacement:
     @property
     def not_null(self) -> str:
         return f"{self.table.name.rpartition('.')[2]}_{self.new}_not_null"
-
-    def copy_of(self, name: str) -> str:
-        return f"{name}_new"
 
     def text_of(self, constraint: Constraint) -> str:
         if constraint.kind == "check":
@@ -149,7 +147,7 @@ class _Replacement:
         wanted += [(each.name, each.columns, True, "") for each in _constraints(self.table, self.old) if each.kind == "unique"]
         for name, columns, is_unique, condition in wanted:
             listed = ", ".join(quoted(self.new) if column == self.old else _part(column) for column in columns)
-            copy = quoted(self.copy_of(name))
+            copy = quoted(copy_of(name))
             kind = "UNIQUE INDEX" if is_unique else "INDEX"
             up.append(executed(f"CREATE {kind} CONCURRENTLY IF NOT EXISTS {copy} ON {self.name} ({listed}) {condition}".strip()))
             down.append(executed(f"DROP INDEX CONCURRENTLY IF EXISTS {copy}"))
@@ -170,33 +168,25 @@ class _Replacement:
             lines.append(executed(f"ALTER TABLE {self.name} DROP CONSTRAINT {quoted(self.not_null)}"))
         if self.column.default is not None:
             lines.append(executed(f"ALTER TABLE {self.name} ALTER COLUMN {quoted(self.new)} SET DEFAULT {self.column.default}"))
-        why = "no running code reads it any more" if self.is_rename else "another takes its place in this transaction"
-        lines.append(accepting(executed(f"ALTER TABLE {self.name} DROP COLUMN {quoted(self.old)}"), "drop-column", why))
+        lines.append(executed(f"ALTER TABLE {self.name} DROP COLUMN {quoted(self.old)}"))
         if not self.is_rename:
-            rename = executed(f"ALTER TABLE {self.name} RENAME COLUMN {quoted(self.new)} TO {quoted(self.old)}")
-            lines.append(accepting(rename, "rename-column", "it takes the place of another in this transaction"))
+            lines.append(executed(f"ALTER TABLE {self.name} RENAME COLUMN {quoted(self.new)} TO {quoted(self.old)}"))
         for each in _constraints(self.table, self.old):
             if each.kind == "unique":
-                name, index = quoted(each.name), quoted(self.copy_of(each.name))
+                name, index = quoted(each.name), quoted(copy_of(each.name))
                 lines.append(executed(f"ALTER TABLE {self.name} ADD CONSTRAINT {name} UNIQUE USING INDEX {index}"))
             else:
-                lines.append(
-                    executed(f"ALTER TABLE {self.name} RENAME CONSTRAINT {quoted(self.copy_of(each.name))} TO {quoted(each.name)}")
-                )
-        copied = [(quoted(self.copy_of(each.name)), quoted(each.name)) for each in self.table.indexes.values() if self.old in each.columns]
+                lines.append(executed(f"ALTER TABLE {self.name} RENAME CONSTRAINT {quoted(copy_of(each.name))} TO {quoted(each.name)}"))
+        copied = [(quoted(copy_of(each.name)), quoted(each.name)) for each in self.table.indexes.values() if self.old in each.columns]
         lines += [executed(f"ALTER INDEX {copy} RENAME TO {name}") for copy, name in copied]
         full = f"{self.table.name}.{self.old}"
-        note = (
-            f"Deploy code that reads {self.table.name}.{self.new} everywhere before." if self.is_rename else f"{self.new} becomes {full}."
-        )
         return Piece(
-            up=on_postgresql(
-                "\n".join(lines), otherwise=accepting(self.otherwise, "rename-column, change-type", "the steps before are for it")
-            ),
+            up=on_postgresql("\n".join(lines), otherwise=self.otherwise),
             down=None,
             table=self.table.name,
             message=f"swap {self.old} of {self.table.name}",
-            note=f"{note} There is no way back from here.",
+            note="There is no way back from here." if self.is_rename else f"{self.new} becomes {full}. There is no way back from here.",
+            after_deploy=f"the code that reads {self.table.name}.{self.new} instead of {self.old}" if self.is_rename else "",
             is_alone=True,
         )
 

@@ -166,7 +166,7 @@ def _is_own(node: ast.stmt) -> bool:
         return node.name in ("upgrade", "downgrade")
     if isinstance(node, ast.ImportFrom) and node.module == "__future__":
         return True
-    return bool(set(_bound(node)) & {"revision", "down_revision", "depends_on", "replaces", "branch_labels"})
+    return bool(set(_bound(node)) & {"revision", "down_revision", "depends_on", "replaces", "after_deploy", "branch_labels"})
 
 
 def _bound(node: ast.stmt) -> list[str]:

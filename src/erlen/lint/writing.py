@@ -11,7 +11,7 @@ from sqlalchemy.dialects import postgresql
 
 from erlen.migrations.render import Call, show
 
-__all__ = ["Piece", "accepting", "autocommitted", "executed", "grouped", "indented", "on_postgresql", "quoted"]
+__all__ = ["Piece", "autocommitted", "executed", "grouped", "indented", "on_postgresql", "quoted"]
 
 
 class Piece(Struct, kw_only=True):
@@ -34,6 +34,8 @@ class Piece(Struct, kw_only=True):
     """The column that it lets no more NULL into: rows are filled in after it, so that none comes up behind."""
     fills: str = ""
     """The table whose rows it changes."""
+    after_deploy: str = ""
+    """What must be deployed before."""
     late: str = ""
     """Of one that waits for a deployment, the name that it is about: it comes last, if nothing after it says that name."""
 
@@ -91,15 +93,6 @@ def on_postgresql(code: str, otherwise: str = "") -> str:
     """Return code that PostgreSQL alone needs, and what does for others."""
     rest = f"\nelse:\n{indented(otherwise)}" if otherwise else ""
     return f'if op.get_context().dialect.name == "postgresql":\n{indented(code)}{rest}'
-
-
-def accepting(code: str, rules: str, reason: str) -> str:
-    """Put the comment that accepts a finding above the operation."""
-    lines = code.splitlines()
-    place = 1 if lines[0].startswith("with op.batch_alter_table") else 0
-    margin = re.match(" *", lines[place])
-    lines.insert(place, f"{margin[0] if margin else ''}# lint: ignore {rules}: {reason}")
-    return "\n".join(lines)
 
 
 def quoted(name: str) -> str:

@@ -5,10 +5,10 @@ The commands are `erlen db make`, `erlen db migrate` and so on; migration files 
 
 from __future__ import annotations
 
-from erlen.migrations.batches import delete_in_batches, update_in_batches
+from erlen.migrations.batches import delete_in_batches, in_batches, update_in_batches
 from erlen.migrations.connection import Limits
 from erlen.migrations.migration import History, HistoryError, Migration
-from erlen.migrations.reflected import in_batches, tables
+from erlen.migrations.reflected import tables
 from erlen.migrations.runner import MigrationError, migrate, rollback
 from erlen.migrations.target import Target, targets_of
 

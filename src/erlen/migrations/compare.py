@@ -274,8 +274,8 @@ def detail_text(part: Any) -> str:
 
 
 def _word(part: Any) -> str:
-    if isinstance(part.facts, Index):
-        return "unique index" if part.facts.unique else "index"
+    if isinstance(part.item, Index):
+        return "unique index" if part.item.unique else "index"
     return str(part.kind)
 
 

@@ -11,7 +11,7 @@ from alembic.operations import BatchOperations, Operations, ops
 from msgspec.structs import replace
 from sqlalchemy import Dialect
 
-from erlen.migrations.state import Column, Detail, Name, State, details_of, index_detail, part_key
+from erlen.migrations.state import Column, Detail, Name, State, details_of, index_detail, key_in, part_key
 
 __all__ = ["Declarations"]
 
@@ -58,9 +58,10 @@ class Declarations:
                 if (item := self._columns.get(name, {}).get(column)) is not None:
                     table.columns[column] = Column(facts=found.facts, item=_with_values(item, state), declared=True)
             left = dict(self._details.get(name, {}))
-            for key, part in table.parts.items():
-                if (detail := left.pop(key, None)) is not None:
-                    table.parts[key] = replace(part, item=detail, declared=True)
+            for own, detail in list(left.items()):
+                if (key := key_in(table.parts, detail)) is not None:
+                    table.parts[key] = replace(table.parts[key], item=detail, declared=True)
+                    del left[own]
             for key, part in table.parts.items():
                 if part.declared:
                     continue

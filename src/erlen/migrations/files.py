@@ -10,6 +10,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from erlen.migrations.migration import Migration, read_file, read_history, write_head
+from erlen.migrations.render import literal
 
 __all__ = ["Draft", "new_revision", "slug_of", "write_migration"]
 
@@ -32,6 +33,8 @@ class Draft(Struct, frozen=True, kw_only=True):
     """What a reader should know, below the first line of the docstring."""
     depends_on: tuple[str, ...] = ()
     replaces: tuple[str, ...] = ()
+    after_deploy: str = ""
+    """What must be deployed before it, such as `the code that no longer reads book.title`."""
 
 
 def write_migration(draft: Draft, folder: Path, branch: str = "", *, down_revision: str | None = None) -> Migration:
@@ -71,6 +74,8 @@ def source_of(draft: Draft, revision: str, down_revision: str | None) -> str:
         lines.append(f"depends_on = {_tuple(draft.depends_on)}")
     if draft.replaces:
         lines.append(f"replaces = {_tuple(draft.replaces)}")
+    if draft.after_deploy:
+        lines.append(f"after_deploy = {literal(draft.after_deploy)}")
     lines += ["", *draft.constants] if draft.constants else []
     lines += ["", "", "def upgrade() -> None:", _indented(draft.upgrade)]
     if draft.downgrade is not None:

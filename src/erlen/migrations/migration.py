@@ -39,6 +39,8 @@ class Migration(Struct, frozen=True, kw_only=True):
     """Revisions of other branches that must be there before it."""
     replaces: tuple[str, ...] = ()
     """The revisions that were squashed into it, in their order."""
+    after_deploy: str = ""
+    """What must be deployed before it, such as `the code that no longer reads book.title`; empty if it can run at once."""
     path: Path
     branch: str = ""
     """The package that brings it; empty for the application's own."""
@@ -159,6 +161,7 @@ def read_file(path: Path, branch: str = "") -> Migration:
         down_revision=down,
         depends_on=_several(said.get("depends_on")),
         replaces=_several(said.get("replaces")),
+        after_deploy=_deployment(said, path),
         path=path,
         branch=branch,
         message=(ast.get_docstring(tree) or "").partition("\n")[0],
@@ -190,8 +193,15 @@ def _several(value: Any) -> tuple[str, ...]:
     return () if value is None else (value,) if isinstance(value, str) else tuple(value)
 
 
+def _deployment(said: Mapping[str, Any], path: Path) -> str:
+    text = said.get("after_deploy", "")
+    if not isinstance(text, str) or ("after_deploy" in said and not text.strip()):  # taken for nothing, it would let the migration run
+        raise HistoryError(f'the migration {path} does not say what must be deployed before it: `after_deploy = "the code that …"`')
+    return " ".join(text.split())
+
+
 def _literals(tree: ast.Module) -> Mapping[str, Any]:
-    """Return what a module's top level assigns that can be read off: texts, tuples and None."""
+    """Return what a module's top level assigns: texts, tuples and None as they are, None also for what cannot be read off."""
     found: dict[str, Any] = {}
     for node in tree.body:
         if isinstance(node, ast.Assign):
@@ -203,6 +213,6 @@ def _literals(tree: ast.Module) -> Mapping[str, Any]:
         try:
             literal = ast.literal_eval(value)
         except ValueError:
-            continue
+            literal = None
         found |= {name.id: literal for name in names if isinstance(name, ast.Name)}
     return found

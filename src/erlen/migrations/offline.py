@@ -63,6 +63,8 @@ def script_of(
     for migration in ordered:
         yield ""
         yield f"-- {shown(migration)}: {migration.message}" if migration.message else f"-- {shown(migration)}"
+        if migration.after_deploy and direction == "upgrade":
+            yield f"-- FIRST DEPLOY {migration.after_deploy}"
         own = [statement for statement in statements if statement.migration == migration]
         yield from _in_transactions(own, name, _record(migration, made, direction))
     if name == "sqlite":

@@ -36,9 +36,11 @@ class Plan(Struct, frozen=True, kw_only=True):
     """Steps in their order."""
 
     steps: tuple[Step, ...] = ()
+    waiting: tuple[Step, ...] = ()
+    """Those that are left for a later run, as something must be deployed before the first of them."""
 
     def __bool__(self) -> bool:
-        return bool(self.steps)
+        return bool(self.steps or self.waiting)
 
 
 def find(migrations: Sequence[Migration], given: str) -> Migration:
@@ -68,8 +70,27 @@ def shown(migration: Migration) -> str:
     return f"{migration.branch}/{migration.name}" if migration.branch else migration.name
 
 
-def plan_upgrade(target: Target, records: Mapping[str, Record], to: str | None = None, *, fake: bool = False) -> Plan:
+def plan_upgrade(
+    target: Target,
+    records: Mapping[str, Record],
+    to: str | None = None,
+    *,
+    fake: bool = False,
+    every: bool = False,
+    is_follower: bool = False,
+) -> Plan:
     """Plan what brings a database to a migration and what that needs; without one, to the last of each branch.
+
+    It ends before a migration that something must be deployed for, unless that comes first: then the deployment was between two runs.
+    A database without any migration has no running code, and gets all of them at once.
+
+    Args:
+        target: whose database it is.
+        records: what it has.
+        to: the last migration.
+        fake: plan to record them, without running `upgrade()`.
+        every: go on where something must be deployed before.
+        is_follower: whether another process has just migrated the database: then nothing was deployed before the first one either.
 
     Raises:
         HistoryError: if there is no such migration, a rollback has not ended, or some of what a squashed migration replaces was run and
@@ -86,7 +107,8 @@ def plan_upgrade(target: Target, records: Mapping[str, Record], to: str | None =
     steps: list[Step] = []
     for migration in wanted:
         steps += _steps_for(migration, records, fake=fake)
-    return Plan(steps=tuple(steps))
+    end = len(steps) if every or not records else _end_of_run(steps, begin=0 if is_follower else 1)
+    return Plan(steps=tuple(steps[:end]), waiting=tuple(steps[end:]))
 
 
 def plan_rollback(
@@ -169,6 +191,12 @@ def _steps_for(migration: Migration, records: Mapping[str, Record], *, fake: boo
             )
         steps += _steps_for(files[revision], records, fake=False)
     return [*steps, Step(migration, "record")]
+
+
+def _end_of_run(steps: Sequence[Step], begin: int) -> int:
+    """Return the place of the step, from some place on, that waits for a deployment; the end if there is none."""
+    waiting = (place for place, step in enumerate(steps) if place >= begin and step.action == "run" and step.migration.after_deploy)
+    return next(waiting, len(steps))
 
 
 def _with_needed(migrations: Sequence[Migration], last: Migration) -> list[Migration]:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import sqlalchemy as sa
 
 from erlen.errors import ErlenError
 
-__all__ = ["Tables", "in_batches", "tables"]
+__all__ = ["Tables", "tables"]
 
 
 class Tables:
@@ -47,32 +46,3 @@ def tables(op: Any) -> Tables:
         op: Alembic's operations, as a migration imports them.
     """
     return Tables(op)
-
-
-def in_batches(op: Any, query: sa.Select[Any], size: int = 1_000) -> Iterator[list[Any]]:
-    """Yield the rows that are left to do, some at a time; what is done with them is committed before the next ones are read.
-
-        for rows in in_batches(op, sa.select(t.book).where(t.book.c.slug.is_(None))):
-            for row in rows:
-                op.execute(t.book.update().where(t.book.c.id == row.id).values(slug=slug_of(row.title)))
-
-    A run that was interrupted is continued by another, as the query leaves out what is done.
-
-    Args:
-        op: Alembic's operations, as a migration imports them.
-        query: of the rows that are not done yet.
-        size: how many rows at a time.
-
-    Raises:
-        ErlenError: if rows are read again that were done: the query must leave them out.
-    """
-    context = op.get_context()
-    if context.as_sql:
-        raise ErlenError("rows cannot be read without a database: this migration cannot be printed as SQL")
-    with getattr(context, "repeatable_block", context.autocommit_block)():
-        before: list[Any] = []
-        while rows := list(op.get_bind().execute(query.limit(size))):
-            if rows == before:
-                raise ErlenError("the same rows are left again: the query must leave out rows that are done, as `… IS NULL` does")
-            yield rows
-            before = rows

@@ -61,10 +61,12 @@ def migrate(
     options: Options | None = None,
     observer: Observer | None = None,
     fake: bool = False,
+    every: bool = False,
 ) -> list[Migration]:
     """Bring a database to a migration, by default to the last; for deployments and tests, and what `erlen db migrate` does.
 
-    Only one process at a time migrates a database: others wait, and then find nothing left to do.
+    Only one process at a time migrates a database: others wait, and then find nothing left to do. It stops before a migration that has
+    `after_deploy = "…"` at its top, unless that is the first to be run, or the database has none yet.
 
     Args:
         database: whose migrations are in `migrations` beside the application; of several databases, each that has some. A `Target` for
@@ -73,6 +75,7 @@ def migrate(
         options: time limits, and for how long to wait for another process.
         observer: told what happens.
         fake: record the migrations without running them.
+        every: do not stop where something must be deployed before.
 
     Returns:
         the migrations that were run or recorded.
@@ -86,9 +89,12 @@ def migrate(
     done: list[Migration] = []
     for target in targets(database):
         with open_runner(target, options, observer) as runner:
-            plan = plan_upgrade(target, runner.prepare(adopting=not fake), to, fake=fake)
+            records = runner.prepare(adopting=not fake)
+            plan = plan_upgrade(target, records, to, fake=fake, every=every, is_follower=runner.is_follower)
             if observer.planned(target, plan):
                 done += runner.carry_out(plan)
+                if plan.waiting:
+                    observer.stopped(plan.waiting[0].migration)
     return done
 
 
@@ -156,8 +162,22 @@ def open_runner(target: Target, options: Options | None = None, observer: Observ
             limit(connection, limits)
             ask = _Asking(engine, process_of(connection))
             watch = Watch(observer, ask, patience=min(_PATIENCE, limits.lock_timeout / 2))
-            with one_at_a_time(connection, options.wait, observer.waiting), watch.watching():
-                yield Runner(target=target, connection=connection, options=options, observer=observer, watch=watch, gate=gate)
+            waited: list[str] = []
+
+            def waiting(holder: str) -> None:
+                waited.append(holder)
+                observer.waiting(holder)
+
+            with one_at_a_time(connection, options.wait, waiting), watch.watching():
+                yield Runner(
+                    target=target,
+                    connection=connection,
+                    options=options,
+                    observer=observer,
+                    watch=watch,
+                    gate=gate,
+                    is_follower=bool(waited),
+                )
     finally:
         engine.dispose()
 
@@ -171,6 +191,8 @@ class Runner(Struct, frozen=True, kw_only=True):
     observer: Observer
     watch: Watch
     gate: _Gate
+    is_follower: bool = False
+    """Whether it had to wait for another process that migrates the database."""
 
     def prepare(self, *, adopting: bool = True) -> dict[str, Record]:
         """Make the table of records if there is none, adopt a database that was made otherwise, and return the records.

@@ -78,7 +78,14 @@ def plan_squash(target: Target, chosen: str, name: str, *, branch: str = "", kee
     virtual = [replace(each, **_pointed(each, inside, revision)) for each in others]
     before = ordered([*virtual, place])
     before = before[: before.index(place)]
-    basis = Draft(message=name, upgrade="", downgrade=None, depends_on=depends_on, replaces=tuple(each.revision for each in old))
+    basis = Draft(
+        message=name,
+        upgrade="",
+        downgrade=None,
+        depends_on=depends_on,
+        replaces=tuple(each.revision for each in old),
+        after_deploy=" and ".join(dict.fromkeys(each.after_deploy for each in old if each.after_deploy)),
+    )
     notes: list[str] = []
     with scratch(target) as connection:
         declarations = Declarations(connection.dialect)
@@ -361,7 +368,7 @@ def _rename_dependencies(path: Path, inside: Iterable[str], revision: str) -> No
 
 _BEYOND_SCHEMA = frozenset({"execute", "get_bind", "bulk_insert", "get_context", "run_async", "invoke", "scalar", "scalars", "begin"})
 _OF_ROWS = re.compile(r"\s*(?:UPDATE|DELETE)\b", re.IGNORECASE).match
-_OF_FILE = ("revision", "down_revision", "depends_on", "replaces", "branch_labels")
+_OF_FILE = ("revision", "down_revision", "depends_on", "replaces", "after_deploy", "branch_labels")
 _LIMITS = ("lock_timeout", "statement_timeout")
 _FSTRING_START: int = getattr(tokenize, "FSTRING_START", -1)  # f-strings are one token before Python 3.12
 _FSTRING_END: int = getattr(tokenize, "FSTRING_END", -1)

@@ -60,7 +60,8 @@ def _pending(target: Target) -> str | None:
     plan = plan_upgrade(target, known(target, note=lambda _: None))
     if not plan:
         return None
-    names = ", ".join(shown(step.migration) for step in plan.steps[:3])
-    more = ", …" if len(plan.steps) > 3 else ""
-    count = "1 migration is" if len(plan.steps) == 1 else f"{len(plan.steps)} migrations are"
+    steps = (*plan.steps, *plan.waiting)
+    names = ", ".join(shown(step.migration) for step in steps[:3])
+    more = ", …" if len(steps) > 3 else ""
+    count = "1 migration is" if len(steps) == 1 else f"{len(steps)} migrations are"
     return f"{count} not applied to the database {target.name!r}: {names}{more}"

@@ -143,6 +143,13 @@ def part_key(detail: Detail) -> tuple[str, str]:
     return KINDS[type(detail)], detail.name or repr(replace(detail, name=None))
 
 
+def key_in(parts: Mapping[tuple[str, str], Part], detail: Detail) -> tuple[str, str] | None:
+    """Return the key of what declares a part; MySQL tells unique indexes from constraints no more."""
+    kind, name = part_key(detail)
+    kinds = (kind, "unique") if isinstance(detail, Index) and detail.unique else (kind,)
+    return next(((each, name) for each in kinds if (each, name) in parts), None)
+
+
 # -- as a database has it ---------------------------------------------------------------------------------------------------
 
 
@@ -346,8 +353,8 @@ def _declare_table(found: TableState, table: sa.Table, dialect: Dialect) -> None
     left = dict(found.parts)
     unnamed: list[Detail] = []
     for detail in details_of(table, dialect):
-        key = part_key(detail)
-        if key in left:
+        key = key_in(left, detail)
+        if key is not None:
             part = left.pop(key)
             part.item, part.declared = detail, True
         else:

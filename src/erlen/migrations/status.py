@@ -27,6 +27,8 @@ class Line(Struct, frozen=True, kw_only=True):
     revision: str
     name: str
     message: str
+    after_deploy: str = ""
+    """What must be deployed before it."""
     standing: Standing
     applied_at: datetime | None = None
     """When it was applied, in UTC; for one that was interrupted, when it was begun."""
@@ -88,6 +90,7 @@ def _line(migration: Migration, records: dict[str, Record], adopted: set[str]) -
         revision=migration.revision,
         name=migration.name,
         message=migration.message,
+        after_deploy=migration.after_deploy,
         standing=standing,
         applied_at=record.applied_at if record is not None else None,
         seconds=record.seconds if record is not None else None,

@@ -31,7 +31,8 @@ class TablePlan(Struct):
     """What takes back what was there for the moment."""
     late: list[Any] = field(default_factory=list)
     """Foreign keys to tables that change after it."""
-    updates: list[Any] = field(default_factory=list)
+    updates: list[str] = field(default_factory=list)
+    """Lines between what goes and what comes: rows that get values."""
     first: list[str] = field(default_factory=list)
     """Lines that come at the beginning."""
     last: list[str] = field(default_factory=list)
@@ -180,7 +181,7 @@ class TableSteps:
             if part.facts.name is None:
                 self._sides.problems.append(f"{part.kind} of {old.fullname} without a name, which cannot be dropped: {part.facts}")
                 continue
-            (plan.early if early else plan.loosen).append(self._sides.drop(part.facts))
+            (plan.early if early else plan.loosen).append(self._sides.drop(part.item))
             new = self._sides.after.tables[old.name]
             if (
                 self._sides.is_mysql
@@ -198,7 +199,7 @@ class TableSteps:
         if not any(each[: len(foreign.columns)] == foreign.columns for each in explicit):
             schema = {} if table.name[0] is None else {"schema": table.name[0]}
             call = Call("op.drop_index", [foreign.name, table.name[1]], schema)
-            plan.last += ['if op.get_context().dialect.name in ("mysql", "mariadb"):', f"    {show(call)}"]
+            plan.updates += ['if op.get_context().dialect.name in ("mysql", "mariadb"):', f"    {show(call)}"]
 
     def _change_columns(self, plan: TablePlan, name: Name, how: Mapping[str, str]) -> None:
         old, new = self._sides.before.tables[name], self._sides.after.tables[name]

@@ -63,6 +63,9 @@ class Observer:
     def end(self, migration: Migration, what: str, seconds: float) -> None:
         """A migration has ended."""
 
+    def stopped(self, migration: Migration) -> None:
+        """The run ends before a migration that waits for a deployment."""
+
     def note(self, text: str) -> None:
         """Something that people should know."""
 
@@ -198,8 +201,7 @@ class Tracker:
         lenient = self.progress.lenient or (self.resumed and not self._was_failed and self._at == self._was_done and self.is_counted)
         if self._has_rows and self._is_mysql and not self.in_block:
             self.progress.data = True
-            self.save()
-            self._plain("COMMIT")
+            self.save()  # what follows commits it together with the rows
         self._has_rows = False
         if self._is_concurrent(statement):
             self._drop_invalid(statement)

@@ -49,9 +49,10 @@ def lint(
     Looks at each MIGRATION (number, name or revision); without one, at those that the database does not have yet, or the last. The
     database's own kind decides what is a problem; `--dialect`, or the environment variable ERLEN_DIALECT, says that of production.
 
-    `--plan` writes the way around for PostgreSQL: each step a migration, whose docstring says what to deploy before it.
+    `--plan` writes the way around for PostgreSQL: each step a migration, which says what must be deployed before it.
 
-    A comment on the line, or above it, accepts a finding: `# lint: ignore drop-column: nothing has read it since May`.
+    What breaks running code is accepted in a migration that says what is deployed before it: `after_deploy = "the code that no longer reads
+    book.title"`. A comment on the line, or above it, accepts any finding: `# lint: ignore drop-column: nothing has read it since May`.
 
     Exits with 1 if there are findings that no comment accepts.
     """
@@ -102,9 +103,11 @@ def _plan(target: Target, wanted: Sequence[Migration], dialect: str | None, fill
             click.echo(f"{migration.name} is now")
             for step in written:
                 click.echo(f"  {_place_of(step)}")
+                if step.after_deploy:
+                    click.echo(click.style(f"      first deploy {step.after_deploy}", fg="yellow"))
                 click.echo(click.style(_wrapped(_note(step), indent=6), dim=True))
-            if any(_note(step).startswith("Deploy") for step in written):
-                click.echo(f"Where one waits for a deployment, go up to the one before: `erlen db migrate {written[0].name}`")
+            if any(step.after_deploy for step in written):
+                click.echo("`erlen db migrate` stops before those that wait for a deployment; run it again after that.")
             click.echo()
     return found
 
@@ -153,8 +156,8 @@ def _wrapped(text: str, lines: int | None = None, indent: int = 2) -> str:
     return textwrap.fill(
         text,
         100,
-        initial_indent="  ",
-        subsequent_indent="  ",
+        initial_indent=" " * indent,
+        subsequent_indent=" " * indent,
         break_long_words=False,
         break_on_hyphens=False,
         max_lines=lines,

@@ -114,8 +114,20 @@ def _make(target: Target, package: str, message: str, answers: Asked, *, check: 
     if dry_run:
         click.echo(source_of(made.draft, "…", None), nl=False)
     elif yes or not is_terminal() or click.confirm("Write it?", default=True):
-        report_written(write_migration(made.draft, target.folder(package), package))
+        written = write_migration(made.draft, target.folder(package), package)
+        report_written(written)
+        _lint(target, written)
     return _report_problems(made)
+
+
+def _lint(target: Target, migration: Migration) -> None:
+    """Show what `erlen db lint` says of a new migration, if it finds something."""
+    from erlen.cli.db.lint import report
+    from erlen.lint import lint_migration
+
+    if findings := lint_migration(target, migration):
+        click.echo()
+        report(findings, [migration])
 
 
 def _show_changes(sentences: Iterable[str]) -> None:

@@ -58,6 +58,7 @@ def running_options(function: Callable[..., None]) -> Callable[..., None]:
 @click.command()
 @click.argument("to", required=False)
 @click.option("--check", is_flag=True, help="Run nothing; exit with 1 if there are migrations to apply.")
+@click.option("--all", "every", is_flag=True, help="Do not stop where something must be deployed before.")
 @click.option("--fake", is_flag=True, help="Record the migrations as applied without running them.")
 @click.option("--yes", is_flag=True, hidden=True)  # as other commands have it: there is no question here
 @running_options
@@ -68,6 +69,7 @@ def migrate(
     *,
     names: Sequence[str],
     check: bool,
+    every: bool,
     fake: bool,
     yes: bool,
     dry_run: bool,
@@ -82,6 +84,9 @@ def migrate(
 
     Only one process at a time migrates a database; others wait for it, and then find nothing left to do. On PostgreSQL and SQLite each
     migration is one transaction. On MySQL and MariaDB one that was interrupted goes on where it stopped.
+
+    It stops before a migration that says what must be deployed first, `after_deploy = "…"`, unless that is the first to be run: then the
+    deployment has come between two runs. A new database gets all at once.
 
     \b
     Examples:
@@ -98,13 +103,13 @@ def migrate(
         _head(target, found)
         with reporting():
             if check or dry_run:
-                plan = _plan(target, to, fake=fake)
+                plan = _plan(target, to, fake=fake, every=every)
                 pending = bool(plan) or pending
                 _show(target, plan)
             else:
                 from erlen.migrations.runner import migrate
 
-                migrate(target, to, options=options, observer=Progress(), fake=fake)
+                migrate(target, to, options=options, observer=Progress(), fake=fake, every=every)
                 for function in load_site(spec).extensions.get("db.migrated", []):  # what plugins keep in step with the schema
                     function(target)
     if check and pending:
@@ -165,7 +170,7 @@ def rollback(
 
             done = rollback(target, to, steps=steps, options=options, observer=Progress(asks=asks, is_back=True), fake=fake)
             if redo and done:
-                migrate(target, done[0].revision, options=options, observer=Progress(quiet=True))
+                migrate(target, done[0].revision, options=options, observer=Progress(quiet=True), every=True)
 
 
 @click.command()
@@ -265,6 +270,7 @@ def reset(spec: str | None, *, names: Sequence[str], seeds: bool, yes: bool, for
             from erlen.rows.seed import seed
 
             done = seed(found, notice=lambda each: click.echo(f"  seed {each.name}"))
+            found[0].database.dispose()
             click.echo(f"{len(done)} {'seed' if len(done) == 1 else 'seeds'} run." if done else "There are no seeds.")
 
 
@@ -321,6 +327,9 @@ class Progress(Observer):
     def end(self, migration: Migration, what: str, seconds: float) -> None:
         self._line(f"  {_name(migration).ljust(self._width)}  {click.style(_DONE[what], fg='green')} in {_seconds(seconds)}")
 
+    def stopped(self, migration: Migration) -> None:
+        self._line(f"stopped before {_name(migration)}: deploy {migration.after_deploy}, then run `erlen db migrate` again")
+
     def note(self, text: str) -> None:
         self._line(click.style(f"note: {text}", fg="yellow"))
 
@@ -361,11 +370,11 @@ def _holding(found: Sequence[Target], to: str | None) -> list[Target]:
         return holding
 
 
-def _plan(target: Target, to: str | None, *, fake: bool) -> Plan:
+def _plan(target: Target, to: str | None, *, fake: bool, every: bool) -> Plan:
     from erlen.migrations.plan import plan_upgrade
     from erlen.migrations.runner import known
 
-    return plan_upgrade(target, known(target, note=_note) if not fake else known(target), to, fake=fake)
+    return plan_upgrade(target, known(target, note=_note) if not fake else known(target), to, fake=fake, every=every)
 
 
 def _plan_back(target: Target, to: str | None, steps: int | None, *, fake: bool) -> Plan:
@@ -424,11 +433,18 @@ def _show(target: Target, plan: Plan, *, is_back: bool = False) -> None:
     by_action: dict[str, list[Step]] = {}
     for step in plan.steps:
         by_action.setdefault(step.action, []).append(step)
-    width = max(len(_name(step.migration)) for step in plan.steps)
+    width = max(len(_name(step.migration)) for step in (*plan.steps, *plan.waiting))
     for action, steps in by_action.items():
         click.echo(f"{len(steps)} {'migration' if len(steps) == 1 else 'migrations'} {_WORDS[action]}:")
         for step in steps:
-            click.echo(f"  {click.style(_name(step.migration).ljust(width), bold=True)}  {step.migration.message}".rstrip())
+            after = f" (after deploying {step.migration.after_deploy})" if step.migration.after_deploy and action == "run" else ""
+            click.echo(f"  {click.style(_name(step.migration).ljust(width), bold=True)}  {step.migration.message}{after}".rstrip())
+    if plan.waiting:
+        count = len(plan.waiting)
+        click.echo(f"{count} {'migration' if count == 1 else 'migrations'} to wait for a deployment:")
+        for step in plan.waiting:
+            said = f"first deploy {step.migration.after_deploy}" if step.migration.after_deploy else step.migration.message
+            click.echo(f"  {click.style(_name(step.migration).ljust(width), bold=True)}  {said}".rstrip())
     click.echo()
 
 

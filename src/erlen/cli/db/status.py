@@ -12,6 +12,7 @@ from erlen.cli.db.common import database_option, reporting, targets
 
 if TYPE_CHECKING:
     from erlen.migrations.check import Findings
+    from erlen.migrations.migration import Migration
     from erlen.migrations.status import Line, Status
 
 __all__ = ["check", "sql", "status"]
@@ -71,16 +72,18 @@ def sql(spec: str | None, migrations: str | None, *, names: Sequence[str], is_ba
         raise click.UsageError(f"say of which database: {', '.join(f'`--database {target.name}`' for target in found)}")
     with reporting():
         from erlen.migrations.offline import chosen, script_of
-        from erlen.migrations.plan import plan_upgrade
+        from erlen.migrations.plan import plan_upgrade, shown
         from erlen.migrations.runner import known
 
         for target in found:
+            waiting: list[Migration] = []
             if migrations is not None:
                 wanted = chosen(target.migrations(), migrations)
             elif is_back:
                 raise click.UsageError("say the way back of which: `erlen db sql 0003 --rollback`")
             else:
-                wanted = [step.migration for step in plan_upgrade(target, known(target, note=lambda _: None)).steps]
+                plan = plan_upgrade(target, known(target, note=lambda _: None))
+                wanted, waiting = [step.migration for step in plan.steps], [step.migration for step in plan.waiting]
             if len(found) > 1:
                 click.echo(f"-- database {target.name}")
             if not wanted:
@@ -88,6 +91,8 @@ def sql(spec: str | None, migrations: str | None, *, names: Sequence[str], is_ba
                 continue
             for line in script_of(target, wanted, dialect=dialect, direction="downgrade" if is_back else "upgrade"):
                 click.echo(line)
+            if waiting:
+                click.echo(f"\n-- stopped before {shown(waiting[0])}: deploy {waiting[0].after_deploy}, then ask for the rest")
 
 
 @click.command()
@@ -149,6 +154,8 @@ def _print(state: Status) -> None:
         word = f"{line.standing}, since {when}" if line.standing == "interrupted" else when
         word = f"{when}, unknown: no file" if line.standing == "unknown" else word
         click.echo(f"  {click.style(mark, fg=colour)} {_name(line).ljust(width)}  {word.ljust(16)}  {line.message}".rstrip())
+        if line.after_deploy and line.standing == "pending":
+            click.echo(f"    {' ' * width}  {click.style(f'first deploy {line.after_deploy}', fg='yellow')}")
     click.echo(_sum(state))
 
 
