@@ -177,7 +177,7 @@ def test_schemas_and_their_types(database_url: str, target_of: TargetOf) -> None
 
 
 def test_models_as_they_were_have_no_changes(database_url: str, base: type[Model], target_of: TargetOf) -> None:
-    class Book(base, table="book"):  # type: ignore[misc, valid-type]
+    class Book(base, table="book"):  # type: ignore[misc, valid-type, call-arg]
         title: Mapped[Annotated[str, Meta(max_length=50)]] = mapped_column(index=True)
 
     target = target_of(database_url, base)
@@ -186,7 +186,7 @@ def test_models_as_they_were_have_no_changes(database_url: str, base: type[Model
 
 
 def test_models_that_cannot_be_made_are_said(base: type[Model], url_of: Callable[[str], str], target_of: TargetOf) -> None:
-    class Book(base, table="book"):  # type: ignore[misc, valid-type]
+    class Book(base, table="book"):  # type: ignore[misc, valid-type, call-arg]
         title: Mapped[str] = mapped_column(server_default=sa.text("no_such_function()"))
 
     with pytest.raises(ErlenError, match=r"the models' tables cannot be made(?s:.*)erlen db make --empty"):
@@ -196,7 +196,7 @@ def test_models_that_cannot_be_made_are_said(base: type[Model], url_of: Callable
 def test_functions_of_migrations_are_there_for_models(
     base: type[Model], url_of: Callable[[str], str], target_of: TargetOf, write_step: Callable[..., object]
 ) -> None:
-    class Book(base, table="book"):  # type: ignore[misc, valid-type]
+    class Book(base, table="book"):  # type: ignore[misc, valid-type, call-arg]
         number: Mapped[int] = mapped_column(server_default=sa.text("lucky()"))
 
     write_step("lucky", "op.execute(\"CREATE FUNCTION lucky() RETURNS integer LANGUAGE sql AS 'SELECT 7'\")")

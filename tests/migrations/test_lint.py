@@ -87,6 +87,46 @@ def test_comments_accept_findings(target: Target, write_step: Step) -> None:
     assert [finding.reason for finding in found] == ["the table is small", "so it is", "", "", "not needed"]
 
 
+def test_what_is_deployed_before_accepts_what_breaks_running_code(target: Target, write_step: Step) -> None:
+    write_step("books", CREATE)
+    body = """
+    with op.batch_alter_table("book") as batch:
+        batch.drop_column("pages")
+        batch.alter_column("title", new_column_name="name", existing_type=sa.String(50))
+    op.create_index("i", "book", ["name"])
+    """
+    step = write_step("drop", body, after_deploy="the code that knows the name")
+    found = lint_migration(target, step, dialect="postgresql")
+    said = "after deploying the code that knows the name"
+    assert [(finding.rule, finding.reason) for finding in found] == [("drop-column", said), ("rename-column", said), ("add-index", "")]
+
+
+@pytest.mark.parametrize(
+    ("sql", "rule"),
+    [
+        ("ALTER TABLE book DROP COLUMN pages; ALTER TABLE book RENAME COLUMN pages_new TO pages", []),
+        ("ALTER TABLE book DROP COLUMN pages; ALTER TABLE book RENAME COLUMN title TO pages", ["drop-column", "rename-column"]),
+        ("ALTER TABLE book RENAME COLUMN pages_new TO pages", ["rename-column"]),
+        ("ALTER TABLE book RENAME TO novel; CREATE VIEW book AS SELECT * FROM novel", []),
+        ("ALTER TABLE book RENAME TO novel; CREATE TEMPORARY VIEW book AS SELECT * FROM novel", ["rename-table"]),
+        ("ALTER TABLE book RENAME TO novel; CREATE VIEW other AS SELECT * FROM novel", ["rename-table"]),
+    ],
+)
+def test_what_takes_the_place_of_another_at_once(sql: str, rule: list[str], target: Target, write_step: Step) -> None:
+    write_step("books", CREATE)
+    assert rules(lint_migration(target, write_step("raw", f"op.execute({sql!r})"), dialect="postgresql")) == rule
+
+
+def test_what_takes_its_place_too_late(target: Target, write_step: Step) -> None:
+    write_step("books", CREATE)
+    body = """
+    op.rename_table("book", "novel")
+    with op.get_context().autocommit_block():
+        op.execute("CREATE VIEW book AS SELECT * FROM novel")
+    """
+    assert rules(lint_migration(target, write_step("late", body), dialect="postgresql")) == ["rename-table"]
+
+
 def test_models_that_still_have_what_goes(target: Target, base: type[Model], write_step: Step) -> None:
     class Book(base):  # type: ignore[misc,valid-type]
         __tablename__ = "book"

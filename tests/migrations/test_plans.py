@@ -11,9 +11,9 @@ import pytest
 from sqlalchemy import Connection, inspect, text
 
 from erlen.db import Model
+from erlen.lint import lint, plan_migration, write_plan
 from erlen.migrations.connection import Limits, open_engine
 from erlen.migrations.execution import run_all
-from erlen.lint import lint, plan_migration, write_plan
 from erlen.migrations.migration import HistoryError, Migration
 from erlen.migrations.schema import differences, schema_of
 from erlen.migrations.target import Target
@@ -158,6 +158,18 @@ NO_WAY_BACK = {"type", "type of a required unique column", "type with a default"
 BACKENDS = ("sqlite", "postgresql", "mariadb")
 POSTGRESQL_ONLY = {"volatile default"}
 FILLS = {"book.state": "new"}
+# The steps of plans that wait for a deployment, and for which.
+STATE = {"drop_default_of_book_state": "the code that gives book.state a value"}
+NOTE = {"drop_note_of_book": "the code that no longer reads book.note"}
+WAITS = {
+    "required column": STATE,
+    "required column as make writes it": STATE,
+    "rename column": {"swap_pages_of_book": "the code that reads book.length instead of pages"},
+    "rename table": {"drop_view_author": "the code that knows writer instead of author"},
+    "drop column": NOTE,
+    "drop table": {"drop_author": "the code without the model of author"},
+    "much at once": {**STATE, **NOTE},
+}
 
 
 Fill = Callable[[Migration], Connection]
@@ -237,6 +249,9 @@ def test_a_plan_ends_in_the_same_schema(case: str, target: Target, fill: Fill, b
     assert len(steps) == count
     assert list(target.migrations())[1:] == steps
     assert [f"{each.place}: {each.rule}: {each.why}" for each in lint(target, steps, dialect="postgresql") if not each.reason] == []
+
+    assert not any("lint: ignore" in step.path.read_text() for step in steps)
+    assert {step.name.partition("_")[2]: step.after_deploy for step in steps if step.after_deploy} == WAITS.get(case, {})
 
     connection = fill(first)
     run_all(connection, steps)
@@ -333,6 +348,20 @@ def test_rows_are_filled_in_when_none_can_come_up_behind(target: Target, fill: F
     connection.commit()
     run_all(connection, steps)
     assert connection.scalar(text("SELECT count(*) FROM book WHERE kind = 'b'")) == 8
+
+
+@pytest.mark.parametrize("backend", ["sqlite"])
+def test_what_waited_for_a_deployment_before_still_does(target: Target, write_step: Callable[..., Migration]) -> None:
+    write_step("books", CREATE)
+    up = BATCH + 'batch.drop_column("note")\nop.create_index("ix", "book", ["kind"])\n' + BATCH + 'batch.drop_column("pages")'
+    unsafe = write_step("drop", up, after_deploy="the new code")
+    steps = write_plan(target, unsafe, plan_migration(target, unsafe))
+    assert [(step.name.partition("_")[2], step.after_deploy) for step in steps] == [
+        ("drop_column_note_of_book", "the new code"),
+        ("index_ix", ""),
+        ("drop_column_pages_of_book", "the new code"),
+    ]
+    assert [each.rule for each in lint(target, steps, dialect="postgresql") if not each.reason] == []
 
 
 @pytest.mark.parametrize("backend", ["sqlite"])

@@ -31,9 +31,11 @@ def ask(target_of: TargetOf, before: dict[str, dict[str, Any]], after: dict[str,
         target = target_of("sqlite://", Base)
         made = make(target, "", asked if place else lambda *_: Answers())
         assert made.problems == []
+        if place:
+            asked.check_all_used()
+            return [change.sentence for change in made.changes]
         write_migration(made.draft, target.root)
-    asked.check_all_used()
-    return [change.sentence for change in made.changes]
+    raise AssertionError
 
 
 def options(target_of: TargetOf, before: dict[str, dict[str, Any]], after: dict[str, dict[str, Any]]) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from erlen.lint.change import Change
+from erlen.lint.change import Change, Column
 from erlen.lint.finding import Problem
 from erlen.lint.progress import Progress
 
@@ -30,6 +30,8 @@ def judge(change: Change, progress: Progress) -> Iterator[Problem]:
             yield Problem("add-generated-column", "rewrites", copied, "make it VIRTUAL, which costs nothing, and index that")
         case "add column" if column is not None and column.counted:
             yield Problem("add-counted-column", "rewrites", copied, f"do it {_TOOL}")
+        case "add column" if column is not None and (kind := _slow_constraint(column, progress.dialect)):
+            yield Problem(f"add-{kind.replace(' ', '-')}", "locks", copied, "add the column first, which costs nothing without it")
         case "modify column" if column is not None:
             before = progress.tables.table(table).column(change.name)
             if _copies(before.type, column.type):
@@ -45,9 +47,16 @@ def judge(change: Change, progress: Progress) -> Iterator[Problem]:
         case "add constraint" if change.constraint is not None and change.constraint.kind == "check":
             yield Problem("add-check", "locks", copied, f"do it {_TOOL}")
         case "add constraint" if change.constraint is not None and change.constraint.kind == "primary key":
-            yield Problem("change-primary-key", "rewrites", copied, f"do it {_TOOL}")
+            if progress.dialect == "mysql" and any(
+                progress.tables.table(table).column(name).nullable for name in change.constraint.columns
+            ):
+                fix = "make its columns NOT NULL before: then reads and writes go on while the table is rebuilt"
+                yield Problem("change-primary-key", "rewrites", copied, fix)
         case "drop constraint" if change.name == "PRIMARY":
             yield Problem("change-primary-key", "rewrites", copied, "drop the old and add the new primary key in one ALTER TABLE")
+        case "rewrite" if _IN_PLACE.fullmatch(change.name):
+            why = f"{table} is written anew, which takes its space on disk twice; reads and writes go on, unless it has a FULLTEXT index."
+            yield Problem("rewrite-table", "rewrites", why, f"do it {_TOOL}")
         case "rewrite":
             yield Problem("rewrite-table", "rewrites", f"{change.name}: {copied}", f"do it {_TOOL}")
         case "lock":
@@ -56,6 +65,12 @@ def judge(change: Change, progress: Progress) -> Iterator[Problem]:
             )
         case _:
             pass
+
+
+def _slow_constraint(column: Column, dialect: str) -> str:
+    """Return the kind of the constraint written with a new column for which the table is copied: of checks on MySQL, of keys on MariaDB."""
+    slow = "check" if dialect == "mysql" else "foreign key"  # MariaDB needs no copy for a check; MySQL passes REFERENCES over before 9.0
+    return next((each.kind for each in column.constraints if each.kind == slow), "")
 
 
 def _copies(before: str, after: str) -> bool:
@@ -71,8 +86,17 @@ def _copies(before: str, after: str) -> bool:
         # a length up to 255 bytes takes one byte, a longer one two; of utf8mb4 a character has up to four
         return int(new[2]) < int(old[2]) or (int(old[2]) * 4 < 256 <= int(new[2]) * 4)
     if new[1] in ("enum", "set") and old[2] and new[2]:
-        return not new[2].startswith(old[2])
+        return not new[2].startswith(old[2]) or _bytes_of(new[1], new[2]) != _bytes_of(old[1], old[2])
     return bool(old[2] and new[2])
 
 
+def _bytes_of(kind: str, values: str) -> int:
+    """Return how many bytes a value of an enum or a set takes."""
+    count = len(re.findall(r"'(?:[^']|'')*'", values))
+    if kind == "enum":
+        return 1 if count < 256 else 2
+    return next(size for size in (1, 2, 3, 4, 8) if count <= size * 8 or size == 8)
+
+
+_IN_PLACE = re.compile(r"OPTIMIZE TABLE|ENGINE\s*(=?\s*innodb)?\s*", re.IGNORECASE)
 _ALIASES = {"integer": "int", "boolean": "tinyint", "bool": "tinyint"}

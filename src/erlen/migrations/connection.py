@@ -60,9 +60,11 @@ def scratch(target: Target) -> Generator[Connection, None, None]:
     if target.dialect == "sqlite":
         memory = url.set(database=f"file:/erlen-scratch-{os.urandom(8).hex()}", query={"vfs": "memdb", "uri": "true"})
         engine = open_engine(memory, Limits())
-        with engine.connect() as connection:
-            yield connection
-        engine.dispose()
+        try:
+            with engine.connect() as connection:
+                yield connection
+        finally:
+            engine.dispose()
         return
     made = url.set(database=f"{url.database}_scratch_{os.getpid()}_{os.urandom(2).hex()}")
     _on_server(made, f"CREATE DATABASE {_quoted(made)}")

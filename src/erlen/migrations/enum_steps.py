@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import sqlalchemy as sa
 
-from erlen.migrations.enums import EnumChange, bare_type, is_added_to, is_renamed, literal_sql
+from erlen.migrations.enums import EnumChange, enum_columns, enum_types, is_added_to, is_array, is_renamed, literal_sql
 from erlen.migrations.render import Call, escaped, show
 from erlen.migrations.sides import Sides, indented
-from erlen.migrations.state import Name, State
+from erlen.migrations.state import Name
 
 __all__ = ["EnumSteps"]
 
@@ -24,16 +23,16 @@ class EnumSteps:
 
     def created(self) -> list[str]:
         """Return what makes the types that no column had before."""
-        mine = _types_of(self._sides.after)
-        there = _types_of(self._sides.before)
+        mine = enum_types(self._sides.after)
+        there = enum_types(self._sides.before)
         return [
             f"{self._sides.renderer.type(kind)}.create(op.get_bind(), checkfirst=True)" for name, kind in mine.items() if name not in there
         ]
 
     def dropped(self) -> list[str]:
         """Return what drops the types that no column has any more."""
-        mine = _types_of(self._sides.after)
-        there = _types_of(self._sides.before)
+        mine = enum_types(self._sides.after)
+        there = enum_types(self._sides.before)
         return [
             f"{self._sides.renderer.type(kind)}.drop(op.get_bind(), checkfirst=True)" for name, kind in there.items() if name not in mine
         ]
@@ -55,11 +54,13 @@ class EnumSteps:
                 lines.append(f"    {show(Call('op.execute', [escaped(statement)]), 4)}")
         else:
             lines += indented(self._rebuild_enum(change, replaced))
-        lines.append("else:")
+        columns = [(table, column) for table, column in change.columns if not is_array(self._sides.after.tables[table].columns[column])]
+        if columns:
+            lines.append("else:")
         both = old
         if replaced and not {*new.enums} <= {*old.enums}:
             both = sa.Enum(*new.enums, *(value for value in old.enums if value not in new.enums), name=old.name, schema=old.schema)
-        for table, column in change.columns:
+        for table, column in columns:
             lines += indented(self._alter_enum(table, column, [old, both, new], replaced))
         return "\n".join(lines)
 
@@ -86,10 +87,11 @@ class EnumSteps:
     def _are_used(self, change: EnumChange) -> bool:
         """Whether a new value is used in the same migration, which PostgreSQL refuses within the transaction that adds it."""
         new = [literal_sql(value) for value in change.after.enums if value not in change.before.enums]
-        texts = [repr(part.item) for table, _ in change.columns for part in self._sides.after.tables[table].parts.values()]
-        texts += [str(each.facts.default) for table, _ in change.columns for each in self._sides.after.tables[table].columns.values()]
+        columns = enum_columns(self._sides.after)[change.name]
+        texts = [repr(part.item) for table, _ in columns for part in self._sides.after.tables[table].parts.values()]
+        texts += [str(each.facts.default) for table, _ in columns for each in self._sides.after.tables[table].columns.values()]
         texts += [str(sql) for sql in self._sides.answers.fills.values()]
-        defaults = [self._sides.renderer.default(self._sides.after.tables[table].columns[column].item) for table, column in change.columns]
+        defaults = [self._sides.renderer.default(self._sides.after.tables[table].columns[column].item) for table, column in columns]
         return any(value in text for value in new for text in texts) or any(
             literal_sql(default) in new for default in defaults if isinstance(default, str)
         )
@@ -112,31 +114,23 @@ class EnumSteps:
         schema, word = change.name
         statements = [f"ALTER TYPE {self._sides.full(change.name)} RENAME TO {self._sides.quote(f'{word}_before')}"]
         statements.append(f"CREATE TYPE {self._sides.full(change.name)} AS ENUM ({', '.join(map(literal_sql, change.after.enums))})")
-        for table, column in change.columns:
-            old, new = self._sides.before.tables[table].columns[column], self._sides.after.tables[table].columns[column]
+        for table, column in enum_columns(self._sides.before)[change.name]:
+            old = self._sides.before.tables[table].columns[column]
             name = self._sides.quote(self._sides.old_columns.get((table, column), column))
             alter = f"ALTER TABLE {self._sides.full(table)} ALTER COLUMN {name}"
-            text = f"{name}::text"
-            if replaced:
-                cases = " ".join(f"WHEN {literal_sql(key)} THEN {literal_sql(value)}" for key, value in replaced.items())
-                text = f"(CASE {name}::text {cases} ELSE {name}::text END)"
+            array = "[]" if is_array(old) else ""
+            text = f"{name}::text{array}"
             if old.facts.default is not None:
                 statements.append(f"{alter} DROP DEFAULT")
-            statements.append(f"{alter} TYPE {self._sides.full(change.name)} USING {text}::{self._sides.full(change.name)}")
+            if (table, column) not in change.columns:  # it goes, or gets another type, later in the migration
+                statements.append(f"{alter} TYPE text{array} USING {text}")
+                continue
+            if replaced and not array:
+                cases = " ".join(f"WHEN {literal_sql(key)} THEN {literal_sql(value)}" for key, value in replaced.items())
+                text = f"(CASE {name}::text {cases} ELSE {name}::text END)"
+            statements.append(f"{alter} TYPE {self._sides.full(change.name)}{array} USING {text}::{self._sides.full(change.name)}{array}")
+            new = self._sides.after.tables[table].columns[column]
             if old.facts.default is not None and old.facts.default == new.facts.default:
                 statements.append(f"{alter} SET DEFAULT {old.facts.default}")
         statements.append(f"DROP TYPE {self._sides.full((schema, f'{word}_before'))}")
         return [line for each in statements for line in show(Call("op.execute", [escaped(each)])).splitlines()]
-
-
-def _types_of(state: State) -> dict[tuple[str | None, str], Any]:
-    """Return the enumerated types that columns have, by name."""
-    found: dict[tuple[str | None, str], Any] = {}
-    for table in state.tables.values():
-        for column in table.columns.values():
-            kind = bare_type(column.item.type)
-            if isinstance(kind, sa.ARRAY):
-                kind = kind.item_type
-            if isinstance(kind, sa.Enum) and kind.native_enum and kind.name:
-                found.setdefault((kind.schema, str(kind.name)), kind)
-    return found

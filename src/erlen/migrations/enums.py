@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from erlen.migrations.state import Check, Column, Name, State, TableState
 
-__all__ = ["EnumChange", "bare_type", "enum_changes", "literal_sql", "values_of"]
+__all__ = ["EnumChange", "bare_type", "enum_changes", "enum_columns", "enum_types", "is_array", "literal_sql", "values_of"]
 
 
 class EnumChange(Struct, kw_only=True):
@@ -54,17 +54,45 @@ def enum_changes(before: State, after: State) -> list[EnumChange]:
         before: with the new names of tables and columns in it.
         after: what is wanted.
     """
-    found: dict[Name, EnumChange] = {}
-    for name, table in after.tables.items():
-        old = before.tables.get(name)
-        for column, new in table.columns.items():
-            if old is None or column not in old.columns:
-                continue
-            first, second = bare_type(old.columns[column].item.type), bare_type(new.item.type)
-            if is_same_enum(first, second) and first.enums != second.enums:
-                key = (second.schema, str(second.name))
-                found.setdefault(key, EnumChange(before=first, after=second, columns=[])).columns.append((name, column))
-    return list(found.values())
+    types, columns = enum_types(before), enum_columns(before)
+    wanted = enum_columns(after)
+    return [
+        EnumChange(before=types[name], after=kind, columns=[each for each in wanted[name] if each in columns[name]])
+        for name, kind in enum_types(after).items()
+        if name in types and types[name].enums != kind.enums
+    ]
+
+
+def enum_types(state: State) -> dict[Name, sa.Enum]:
+    """Return the named types of enumerated values that columns have."""
+    found: dict[Name, sa.Enum] = {}
+    for table in state.tables.values():
+        for column in table.columns.values():
+            if (kind := enum_of(column)) is not None:
+                found.setdefault((kind.schema, str(kind.name)), kind)
+    return found
+
+
+def enum_columns(state: State) -> dict[Name, list[tuple[Name, str]]]:
+    """Return the columns that have each named type of enumerated values, or arrays of it."""
+    found: dict[Name, list[tuple[Name, str]]] = {}
+    for name, table in state.tables.items():
+        for place, column in table.columns.items():
+            if (kind := enum_of(column)) is not None:
+                found.setdefault((kind.schema, str(kind.name)), []).append((name, place))
+    return found
+
+
+def enum_of(column: Column) -> sa.Enum | None:
+    """Return the named type of enumerated values that a column has, or that its array is of."""
+    kind = bare_type(column.item.type)
+    kind = bare_type(kind.item_type) if isinstance(kind, sa.ARRAY) else kind
+    return kind if isinstance(kind, sa.Enum) and kind.native_enum and kind.name else None
+
+
+def is_array(column: Column) -> bool:
+    """Whether a column has an array of PostgreSQL."""
+    return isinstance(bare_type(column.item.type), sa.ARRAY)
 
 
 def is_same_enum(first: Any, second: Any) -> bool:

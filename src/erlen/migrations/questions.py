@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from decimal import Decimal
 from difflib import SequenceMatcher
 
 from msgspec import Struct
 
+from erlen.db.columns.times import Duration
 from erlen.errors import ErlenError
 from erlen.migrations.answers import Answers, renamed
 from erlen.migrations.compare import Change, compare
@@ -248,6 +250,12 @@ def fill_sql(column: Column, given: str, name: str) -> str | None:
         return None
     python = python_type(column.item.type)
     text = given[1:-1].replace("''", "'") if len(given) > 1 and given[0] == given[-1] == "'" else given
+    if isinstance(column.item.type, Duration):
+        try:
+            seconds = Decimal(text)
+        except ArithmeticError:
+            raise UnknownName(f"{text!r} is no value of {name}: a number of seconds is wanted") from None
+        return f"'{seconds} seconds'" if column.facts.type.startswith("INTERVAL") else str(int(seconds * 1_000_000))
     if python is bool:
         if text.lower() not in ("true", "false", "1", "0", "yes", "no"):
             raise UnknownName(f"{text!r} is no value of {name}: true or false")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Mapping, Sequence
 
 from msgspec import Struct
@@ -52,7 +53,11 @@ class _Writer:
         kept = self._in_order(after, [name for name in after if name in before])
         blocks += self._schemas(created)
         for old, new in self._sides.answers.tables.items():
-            blocks.append(show(Call("op.rename_table", [old[1], new[1]], {} if old[0] is None else {"schema": old[0]})))
+            names = [old[1], new[1]]
+            if old[1].lower() == new[1].lower():  # the same name to SQLite
+                names.insert(1, f"{new[1]}_renamed")
+            schema = {} if old[0] is None else {"schema": old[0]}
+            blocks += [show(Call("op.rename_table", [first, second], schema)) for first, second in itertools.pairwise(names)]
             blocks += self._rename_key(new)
         blocks += enums.created()
         blocks += [enums.change(change) for change in self._sides.enum_changes]

@@ -298,6 +298,8 @@ class TableSteps:
             changed.add("comment")
             keywords["comment"] = new.facts.comment
         existing = self._sides.existing(old, but=changed)
+        if not new.facts.counted:
+            existing.pop("existing_autoincrement", None)
         if is_same_enum(bare_type(old.item.type), bare_type(new.item.type)):
             existing["existing_type"] = self._sides.type_of(new)
         if "comment" in changed and old.facts.comment is not None:

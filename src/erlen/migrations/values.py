@@ -24,6 +24,8 @@ def neutral_value(column: Column, table: TableState) -> str:
     if (first := first_choice(column, table)) is not None:
         return first
     python = python_type(kind)
+    if column.facts.type.startswith("INTERVAL"):
+        return "'0'"
     if python is bool:
         return "false"
     if python in (int, float) or python.__name__ == "Decimal":
@@ -32,7 +34,6 @@ def neutral_value(column: Column, table: TableState) -> str:
         "datetime": "'1970-01-01 00:00:00'",
         "date": "'1970-01-01'",
         "time": "'00:00:00'",
-        "timedelta": "'0'",
         "UUID": "'00000000-0000-0000-0000-000000000000'",
     }
     return fixed.get(python.__name__, "''")

@@ -14,7 +14,7 @@ from erlen.cli.db.common import database_option, is_terminal, reporting, targets
 if TYPE_CHECKING:
     from erlen.migrations.make import Made
     from erlen.migrations.migration import Migration
-    from erlen.migrations.questions import Asked, Question
+    from erlen.migrations.questions import Question
     from erlen.migrations.target import Target
 
 __all__ = ["make"]
@@ -71,39 +71,46 @@ def make(
     """  # noqa: D301 - click keeps the lines after this mark
     failed = False
     with reporting():
+        from erlen.migrations.make import make as make_draft
         from erlen.migrations.questions import Asked, Unanswered, UnknownName
 
         found = targets(spec, names)
         _check_package(found, package)
         answers = Asked(renames, new, fills, maps, prompt if is_terminal() and not check else None)
         try:
-            for target in found:
+            made = [] if check or empty or data else [make_draft(target, package, answers, message) for target in found]
+            answers.check_all_used()  # before anything is written
+            for number, target in enumerate(found):
                 if len(found) > 1:
                     click.secho(f"{target.name}:", bold=True)
-                if empty or data:
+                if check:
+                    failed = _check(target, package) or failed
+                elif empty or data:
                     report_written(_by_hand(target, package, message, is_data=data))
                 else:
-                    failed = _make(target, package, message, answers, check=check, dry_run=dry_run, is_sql=is_sql, yes=yes) or failed
-            answers.check_all_used()
+                    failed = _write(made[number], target, package, dry_run=dry_run, is_sql=is_sql, yes=yes) or failed
         except (Unanswered, UnknownName) as error:
             raise click.UsageError(str(error)) from None
     if failed:
         sys.exit(1)
 
 
-def _make(target: Target, package: str, message: str, answers: Asked, *, check: bool, dry_run: bool, is_sql: bool, yes: bool) -> bool:
-    """Make one migration; return whether something is wrong."""
-    from erlen.migrations.files import source_of, write_migration
-    from erlen.migrations.make import changes_of_branches, make
+def _check(target: Target, package: str) -> bool:
+    """Show what changed without a migration; return whether something did."""
+    from erlen.migrations.make import changes_of_branches
 
-    if check:
-        changes, others = changes_of_branches(target, package)
-        _show_changes(changes)
-        _show_others(others)
-        if not changes:
-            click.echo("no changes without a migration")
-        return bool(changes)
-    made = make(target, package, answers, message)
+    changes, others = changes_of_branches(target, package)
+    _show_changes(changes)
+    _show_others(others)
+    if not changes:
+        click.echo("no changes without a migration")
+    return bool(changes)
+
+
+def _write(made: Made, target: Target, package: str, *, dry_run: bool, is_sql: bool, yes: bool) -> bool:
+    """Show a migration and write it; return whether something is wrong."""
+    from erlen.migrations.files import source_of, write_migration
+
     _show_changes([change.sentence for change in made.changes])
     _show_others(made.others)
     if not made.changes:
