@@ -175,6 +175,18 @@ def test_rows_that_were_changed_without_a_transaction_are_changed_again_only_if_
     assert read_records(connection)[written.revision].state == "applied"
 
 
+def test_a_failure_says_when_going_on_would_be_refused(database_url: str, write_app: WriteApp, write_step: WriteStep, run: Run) -> None:
+    write_app(database_url)
+    block = "with op.get_context().autocommit_block():\n    " + ROWS + '    op.execute("UPDATE book SET nothing = 1")'
+    step = write_step("create book", BOOK + block)
+    shown = run("db", "migrate").output
+    assert "then 2 statements on rows were begun that commit by themselves" in shown
+    assert "if they may be run again, `erlen db migrate --repeat`" in shown
+    step.path.write_text(step.path.read_text().replace("nothing = 1", "title = 1").replace("VALUES (1, 'a'), (2, 'b')", "VALUES (3, 'c')"))
+    again = run("db", "migrate", "--repeat")
+    assert again.exit_code == 0, again.output
+
+
 def test_one_that_stopped_may_be_said_to_be_done(
     database_url: str, write_app: WriteApp, write_step: WriteStep, start: Start, run: Run, connect_to: ConnectTo
 ) -> None:

@@ -15,6 +15,7 @@ from sqlalchemy import Connection, inspect
 from erlen.db import Model
 from erlen.migrations.migration import HistoryError, Migration, read_file
 from erlen.migrations.runner import migrate, open_runner
+from erlen.migrations.squash import plan_squash
 from erlen.migrations.target import Target
 from erlen.migrations.tracking import Observer
 
@@ -195,3 +196,15 @@ def test_in_a_process_of_its_own(steps: Callable[[], list[Migration]], start: Ca
     output, _ = process.communicate(timeout=60)
     assert process.returncode == 0
     assert output.endswith(STOPPED)
+
+
+@pytest.mark.parametrize("backend", ["sqlite"])
+def test_one_migration_of_several_waits_as_they_do(
+    steps: Callable[[], list[Migration]], database_url: str, base: type[Model], target_of: Callable[..., Target], tmp_path: Path
+) -> None:
+    steps()
+    made = plan_squash(target_of(database_url, base), "2:4", "all")
+    path = tmp_path / "0002_all.py"
+    path.write_text(made.source)
+    assert read_file(path).after_deploy == DEPLOY
+    assert made.source.count("after_deploy") == 1

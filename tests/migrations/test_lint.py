@@ -387,7 +387,19 @@ def test_plan(project: Path, run: Callable[..., Result], write_step: Step) -> No
     assert "0002_index is now\n  migrations/0002_index_i.py\n" in done.output
     names = sorted(path.stem for path in (project / "migrations").glob("0*.py"))
     assert names == ["0001_books", "0002_index_i", "0003_add_x_to_book", "0004_drop_default_of_book_x", "0005_later"]
+    assert "\n      first deploy the code that gives book.x a value\n" in done.output
+    assert "`erlen db migrate` stops before those that wait for a deployment; run it again after that.\n" in done.output
+    assert "and only then run" not in done.output
     assert run("db", "migrate").exit_code == 0
+
+
+def test_a_plan_that_begins_with_what_waits(project: Path, run: Callable[..., Result], write_step: Step) -> None:
+    write_step("books", CREATE)
+    write_step("drop", "op.drop_table('book')")
+    done = run("db", "lint", "--plan", "--dialect", "postgresql")
+    assert done.exit_code == 0, done.output
+    assert "Deploy the code without the model of book, and only then run `erlen db migrate`" in done.output
+    assert "accepted  drop-table" in done.output
 
 
 def test_what_is_applied_has_no_plan(project: Path, run: Callable[..., Result], write_step: Step) -> None:

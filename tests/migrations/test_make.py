@@ -12,6 +12,7 @@ import pytest
 import sqlalchemy as sa
 from click.testing import Result
 from sqlalchemy import Connection
+from sqlalchemy.exc import IntegrityError
 
 from erlen.cli.db import make as command
 
@@ -552,6 +553,12 @@ def test_a_user_model_gains_fields_and_another_login_field(
     ok(run("db", "migrate"))
     rows = connection.execute(sa.text("SELECT username, is_staff FROM users ORDER BY id")).all()
     assert [(row.username, bool(row.is_staff)) for row in rows] == [("ada", False), ("grace", False)]
-    with pytest.raises(sa.exc.IntegrityError):
+    with pytest.raises(IntegrityError):
         connection.execute(sa.text("UPDATE users SET username = 'ada'"))
     ok(run("db", "make", "--check"))
+
+
+def test_the_preview_has_percent_signs_as_they_are(database_url: str, write_app: WriteApp, run: Run) -> None:
+    write_app(database_url, "class Book(Base):\n    share: Mapped[str] = mapped_column(sa.String(10), server_default='5%')\n")
+    shown = run("db", "make", "--yes").output
+    assert ("'5%'" in shown, "%%" in shown) == (True, False), shown

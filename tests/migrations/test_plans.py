@@ -167,7 +167,7 @@ WAITS = {
     "rename column": {"swap_pages_of_book": "the code that reads book.length instead of pages"},
     "rename table": {"drop_view_author": "the code that knows writer instead of author"},
     "drop column": NOTE,
-    "drop table": {"drop_author": "the code without the model of author"},
+    "drop table": {"unsafe": "the code without the model of author"},
     "much at once": {**STATE, **NOTE},
 }
 

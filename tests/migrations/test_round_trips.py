@@ -472,6 +472,8 @@ def possible(first: Models, second: Models, renames: Renames) -> None:
     for old_name, old in first.items():
         name = renames[0].get(old_name, old_name)
         for column, spec in old.columns.items():
+            if spec.refers is not None and renames[0].get(spec.refers, spec.refers) not in second:
+                spec.refers = old_name  # on the way back the rows that it refers to would not be there
             now = second.get(name)
             if now is not None and renames[1].get((name, column), column) not in now.columns and several(old, column):
                 spec.nullable, spec.default = True, False

@@ -342,3 +342,22 @@ def test_programs_migrate_a_database(url_of: Callable[[str], str], base: type[Mo
     memory = Database("sqlite://", base=base)
     assert len(migrate(memory)) == 1
     assert inspect(memory.engine).get_table_names() == ["book", "erlen_migrations"]
+
+
+def test_a_block_within_another_is_the_same_block(
+    database_url: str, base: type[Model], target_of: TargetOf, write_step: WriteStep, connect_to: ConnectTo
+) -> None:
+    write_step("create book", 'op.create_table("book", sa.Column("id", sa.Integer, primary_key=True), sa.Column("pages", sa.Integer))')
+    write_step(
+        "fill",
+        """
+        from erlen.migrations.batches import update_in_batches
+        with op.get_context().autocommit_block():
+            op.execute("INSERT INTO book (id) VALUES (1), (2), (3)")
+            update_in_batches(op, "book", "pages = 1", where="pages IS NULL", size=2)
+            op.execute("UPDATE book SET pages = pages + 1")
+        op.execute("UPDATE book SET pages = pages + 1")
+        """,
+    )
+    assert len(migrate(target_of(database_url, base))) == 2
+    assert connect_to(database_url).scalars(text("SELECT pages FROM book")).all() == [3, 3, 3]

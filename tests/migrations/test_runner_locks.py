@@ -76,6 +76,26 @@ def test_of_two_processes_one_waits_and_both_succeed(
     assert [each.state for each in records.values()] == ["applied", "applied"]
 
 
+def test_on_sqlite_a_rollback_stops_before_what_another_process_needs_by_then(
+    url_of: Callable[[str], str], write_app: WriteApp, write_step: WriteStep, start: Start, run: Run, folder: Path
+) -> None:
+    write_app(url_of("sqlite"))
+    write_step("create book", BOOK, 'op.drop_table("book")')
+    assert run("db", "migrate").exit_code == 0
+    write_step("wait", 'import pathlib\npathlib.Path("gate").read_text()', "pass")
+    os.mkfifo(folder / "gate")
+    ahead = start("db", "migrate")
+    with (folder / "gate").open("w") as gate:  # it is in the second, of which nothing shows yet
+        back = start("db", "rollback", "--yes")
+        read_until(back, "deletes table book")
+        gate.write("go on")
+    assert ahead.wait(60) == 0
+    assert back.stdout is not None
+    said = back.stdout.read()
+    assert (back.wait(60), "another process has run what needs it, meanwhile" in said) == (1, True), said
+    assert "Nothing to apply." in run("db", "status").output
+
+
 def test_who_waits_too_long_is_told_who_has_the_lock(
     database_url: str, base: type[Model], target_of: TargetOf, write_step: WriteStep, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

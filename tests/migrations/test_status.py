@@ -67,25 +67,34 @@ def test_status_lists_what_has_no_file_and_hides_the_password(
     assert run("db", "check").exit_code == 1
 
 
-def test_sql_is_a_script_that_does_the_same(made: str, write_app: WriteApp, run: Run, connect_to: ConnectTo, backend: str) -> None:
+@pytest.fixture
+def by_hand(made: str, connect_to: ConnectTo) -> Callable[[str], None]:
+    """Run a script as somebody else would."""
+
+    def execute(script: str) -> None:
+        connection = connect_to(made)
+        for statement in re.sub(r"--[^\n]*", "", script).split(";\n"):
+            if statement.strip():
+                connection.exec_driver_sql(statement.strip())
+
+    return execute
+
+
+def test_sql_is_a_script_that_does_the_same(
+    made: str, write_app: WriteApp, run: Run, connect_to: ConnectTo, by_hand: Callable[[str], None]
+) -> None:
     add(write_app, made, run)
     everything = run("db", "sql")
     assert everything.exit_code == 0, everything.output
     assert run("db", "sql", ":").output == everything.output
     assert ("0001" in run("db", "sql", "2").output, "0002" in run("db", "sql", "1:").output) == (False, True)
-    connection = connect_to(made)
-
-    def execute(script: str) -> None:
-        for statement in re.sub(r"--[^\n]*", "", script).split(";\n"):
-            if statement.strip():
-                connection.exec_driver_sql(statement.strip())
-
-    execute(everything.output)
+    by_hand(everything.output)
     assert "Nothing to do" in run("db", "migrate").output
     assert "Nothing to apply" in run("db", "status").output
     assert run("db", "check").output == "Models, migrations and database agree.\n"
     assert run("db", "sql").output == "-- nothing to apply\n"
-    execute(run("db", "sql", "zero:2", "--rollback").output)
+    by_hand(run("db", "sql", "zero:2", "--rollback").output)
+    connection = connect_to(made)
     assert inspect(connection).get_table_names() == ["erlen_migrations"]
     assert connection.scalar(text("SELECT count(*) FROM erlen_migrations")) == 0
 
@@ -134,3 +143,42 @@ def test_check_finds_what_differs(made: str, write_app: WriteApp, run: Run, conn
     found = json.loads(drifted.output)[0]
     assert [line.partition(" is ")[0] for line in found["drift"]] == ["column books.by_hand"]
     assert not any(found[name] for name in ("models", "pending", "interrupted", "unknown"))
+
+
+def test_sql_only_records_what_a_squash_has_replaced(
+    made: str, write_app: WriteApp, run: Run, connect_to: ConnectTo, by_hand: Callable[[str], None]
+) -> None:
+    add(write_app, made, run)
+    run("db", "migrate")
+    shown = run("db", "squash")
+    assert shown.exit_code == 0, shown.output
+    script = run("db", "sql").output
+    assert "CREATE TABLE books" not in script.replace("`", "").replace('"', "")
+    by_hand(script)
+    assert run("db", "sql").output == "-- nothing to apply\n"
+    assert run("db", "check").exit_code == 0
+    by_hand(run("db", "sql", "zero:", "--rollback").output)
+    assert connect_to(made).scalar(text("SELECT count(*) FROM erlen_migrations")) == 0
+    shown = run("db", "migrate")
+    assert "applied in" in shown.output, shown.output
+
+
+def test_sql_records_what_was_made_without_migrations(
+    made: str, write_app: WriteApp, run: Run, connect_to: ConnectTo, by_hand: Callable[[str], None]
+) -> None:
+    run("db", "migrate")
+    connect_to(made).exec_driver_sql("DROP TABLE erlen_migrations")
+    add(write_app, made, run)
+    by_hand(run("db", "sql").output)
+    assert "Nothing to do" in run("db", "migrate").output
+    assert run("db", "check").exit_code == 0
+
+
+def test_sql_is_refused_where_a_migration_has_not_ended(
+    url_of: Callable[[str], str], write_app: WriteApp, write_step: WriteStep, run: Run
+) -> None:
+    write_app(url_of("sqlite"))
+    write_step("fill", "with op.get_context().autocommit_block():\n    op.execute('SELECT 1')\n    op.execute('nothing')")
+    assert run("db", "migrate").exit_code == 1
+    shown = run("db", "sql")
+    assert (shown.exit_code, "0001_fill was begun on this database and has not ended" in shown.output) == (1, True)

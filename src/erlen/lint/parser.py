@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Literal
 
 from erlen.lint.change import Change, Column, Constraint, Kind
@@ -180,6 +180,8 @@ class _Parser:
         self.accept("unlogged")
         if self.accept("table"):
             yield from [] if temporary else self.create_table()
+            return
+        if temporary and self.follows("view", "sequence"):
             return
         self.at = begin
         kind = self.accept_any("unique", "fulltext", "spatial")
@@ -499,20 +501,13 @@ class _Parser:
         if word == "with":
             found = re.search(r"\b(update|delete|insert)\b", self.sql, re.IGNORECASE)
             if found is not None:
-                kind: Kind = "update" if found[0].lower() == "update" else "delete" if found[0].lower() == "delete" else "insert"
-                yield Change(kind=kind, source=self.rest(), options=batched)
-            return
-        if word == "update":
-            self.accept("only")
-            table = self.name()
-            self.skip_to("where")
-            yield Change(kind="update", table=table, source=self.rest(), options=batched)
-        elif word == "delete":
+                yield Change(kind=_ROWS[found[0].lower()], source=self.rest(), options=batched)
+        elif word in ("update", "delete"):
             self.accept("from")
             self.accept("only")
             table = self.name()
             self.skip_to("where")
-            yield Change(kind="delete", table=table, source=self.rest(), options=batched)
+            yield Change(kind=_ROWS[word], table=table, source=self.rest(), options=batched)
         else:
             self.accept("ignore")
             self.accept("into")
@@ -588,6 +583,7 @@ _AFTER_TYPE = {
         "virtual",
     ),
 }
+_ROWS: Mapping[str, Kind] = {"update": "update", "delete": "delete", "insert": "insert"}
 _SHORT = ("owner", "enable", "disable", "replica", "inherit", "no", "reset", "comment", "auto_increment", "cluster", "without", "default")
 _HARMLESS = (
     *("set", "show", "select", "comment", "grant", "revoke", "analyze", "explain", "pragma", "values", "reset", "security", "load", "copy"),

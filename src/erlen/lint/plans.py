@@ -14,7 +14,7 @@ from erlen.lint.pieces import Context, Seen, pieces_of
 from erlen.lint.source import Operation, Source, read_source, tops_for
 from erlen.lint.writing import Piece, grouped
 from erlen.migrations.files import Draft, new_revision, slug_of, source_of
-from erlen.migrations.migration import HistoryError, Migration, read_file, read_history, write_head
+from erlen.migrations.migration import HistoryError, Migration, read_file, read_history, write_file, write_head
 from erlen.migrations.target import Target
 
 __all__ = ["plan_migration", "write_plan"]
@@ -95,7 +95,7 @@ def write_plan(target: Target, migration: Migration, drafts: Sequence[Draft]) ->
         is_last = place == len(drafts) - 1
         revision = migration.revision if is_last else new_revision()
         path = folder / f"{migration.number + place:04}_{slug_of(draft.message)}.py"
-        path.write_text(source_of(draft, revision, before), encoding="utf-8")
+        write_file(path, source_of(draft, revision, before))
         written.append(path)
         before = revision
     moved = f"{last.number + len(drafts) - 1:04}_{last.name.partition('_')[2]}" if last is not None else written[-1].stem

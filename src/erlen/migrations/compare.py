@@ -9,10 +9,12 @@ import sqlalchemy as sa
 from msgspec import Struct
 from msgspec.structs import replace
 from sqlalchemy import Connection, inspect
+from sqlalchemy.exc import DBAPIError
 
 from erlen.errors import ErlenError
 from erlen.migrations.connection import scratch
 from erlen.migrations.declared import Declarations
+from erlen.migrations.enums import enum_changes
 from erlen.migrations.execution import run_all
 from erlen.migrations.schema import schema_of
 from erlen.migrations.state import (
@@ -150,7 +152,7 @@ def _make_models(target: Target, connection: Connection) -> Wanted:
                 connection.execute(sa.schema.CreateSchema(schema))
     try:
         metadata.create_all(connection, checkfirst=False)
-    except sa.exc.DBAPIError as error:
+    except DBAPIError as error:
         raise ErlenError(
             f"the models' tables cannot be made: {str(error.orig).strip()}\n  in  {' '.join(str(error.statement).split())[:300]}\n"
             "  fix correct the model; what it needs of the database, such as an extension, is made by a migration before: "
@@ -178,6 +180,11 @@ def compare(before: State, after: State) -> list[Change]:
         for name, values in after.enums.items()
         if before.enums.get(name) != values
     ]
+    if after.dialect == "sqlite":  # has no types of this kind, but other databases that the migration is for do
+        changes += [
+            Change(kind="enum", action="~", table=each.name, before=tuple(each.before.enums), after=tuple(each.after.enums))
+            for each in enum_changes(before, after)
+        ]
     changes += [
         Change(kind="table", action="+", table=name, after=table) for name, table in after.tables.items() if name not in before.tables
     ]

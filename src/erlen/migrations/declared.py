@@ -142,6 +142,7 @@ def _altered(item: sa.Column[Any], operation: ops.AlterColumnOp) -> sa.Column[An
     default: Any = item.server_default if operation.modify_server_default is False else operation.modify_server_default
     if isinstance(default, sa.DefaultClause):
         default = default.arg
+    comment: Any = item.comment if operation.modify_comment is False else operation.modify_comment
     extra = []
     if isinstance(default, sa.Computed | sa.Identity):
         extra, default = [default._copy()], None
@@ -151,7 +152,7 @@ def _altered(item: sa.Column[Any], operation: ops.AlterColumnOp) -> sa.Column[An
         *extra,
         nullable=item.nullable if operation.modify_nullable is None else operation.modify_nullable,
         server_default=default,
-        comment=item.comment if operation.modify_comment is False else operation.modify_comment,
+        comment=comment,
     )
 
 

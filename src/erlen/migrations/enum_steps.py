@@ -37,23 +37,26 @@ class EnumSteps:
             f"{self._sides.renderer.type(kind)}.drop(op.get_bind(), checkfirst=True)" for name, kind in there.items() if name not in mine
         ]
 
+    def made_anew(self) -> set[tuple[Name, str]]:
+        """Return the columns whose type is made anew, so that nothing may compare them meanwhile."""
+        columns = enum_columns(self._sides.before)
+        return {each for change in self._sides.enum_changes if self._is_made_anew(change) for each in columns[change.name]}
+
     def change(self, change: EnumChange) -> str:
         """Give a named type other values: on PostgreSQL the type, elsewhere each column that has it."""
         old, new = change.before, change.after
-        values: dict[str, str] = {}
-        for place in change.columns:
-            values |= self._sides.answers.values.get(place, {})
+        values = self._renamed_values(change)
         replaced = values | {key: to for place in change.columns for key, to in self._sides.answers.replaced.get(place, {}).items()}
         lines = ['if op.get_context().dialect.name == "postgresql":']
-        if is_added_to(old.enums, new.enums) and not self._are_used(change):
+        if self._is_made_anew(change):
+            lines += indented(self._rebuild_enum(change, replaced))
+        elif is_added_to(old.enums, new.enums):
             lines += indented(self._add_values(change))
-        elif is_renamed(old.enums, new.enums, values) and replaced == values:
+        else:
             name = self._sides.full(change.name)
             for before, after in values.items():
                 statement = f"ALTER TYPE {name} RENAME VALUE {literal_sql(before)} TO {literal_sql(after)}"
                 lines.append(f"    {show(Call('op.execute', [escaped(statement)]), 4)}")
-        else:
-            lines += indented(self._rebuild_enum(change, replaced))
         columns = [(table, column) for table, column in change.columns if not is_array(self._sides.after.tables[table].columns[column])]
         if columns:
             lines.append("else:")
@@ -63,6 +66,19 @@ class EnumSteps:
         for table, column in columns:
             lines += indented(self._alter_enum(table, column, [old, both, new], replaced))
         return "\n".join(lines)
+
+    def _renamed_values(self, change: EnumChange) -> dict[str, str]:
+        values: dict[str, str] = {}
+        for place in change.columns:
+            values |= self._sides.answers.values.get(place, {})
+        return values
+
+    def _is_made_anew(self, change: EnumChange) -> bool:
+        """Whether values go, or come and are used at once: PostgreSQL's types only gain values, and rename them."""
+        if is_added_to(change.before.enums, change.after.enums):
+            return self._are_used(change)
+        is_replaced = any(self._sides.answers.replaced.get(place) for place in change.columns)
+        return is_replaced or not is_renamed(change.before.enums, change.after.enums, self._renamed_values(change))
 
     def _alter_enum(self, table: Name, column: str, types: Sequence[sa.Enum], replaced: Mapping[str, str]) -> list[str]:
         """Give a column other values where they are part of its type, by way of a type that has both the old and the new."""
@@ -88,6 +104,9 @@ class EnumSteps:
         """Whether a new value is used in the same migration, which PostgreSQL refuses within the transaction that adds it."""
         new = [literal_sql(value) for value in change.after.enums if value not in change.before.enums]
         columns = enum_columns(self._sides.after)[change.name]
+        there = self._sides.before.tables
+        if any(table in there and column in there[table].columns and (table, column) not in change.columns for table, column in columns):
+            return True  # rows of a column that gets the type may have it
         texts = [repr(part.item) for table, _ in columns for part in self._sides.after.tables[table].parts.values()]
         texts += [str(each.facts.default) for table, _ in columns for each in self._sides.after.tables[table].columns.values()]
         texts += [str(sql) for sql in self._sides.answers.fills.values()]

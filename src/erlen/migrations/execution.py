@@ -24,23 +24,35 @@ class Context(MigrationContext):
     before_block: Callable[[bool], None] | None = None
     """Called before the transaction is committed for a block without one, with whether that may be run again."""
     _repeatable = False
+    _in_block = False
     end_block: Callable[[], None] | None = None
     """Called at the end of such a block, before a transaction is begun again."""
 
     @contextmanager
     def autocommit_block(self) -> Generator[None, None, None]:
         """Run what follows without a transaction, such as `CREATE INDEX CONCURRENTLY` or rows that are changed some at a time."""
+        if self._in_block:  # one within another is the same block
+            yield
+            return
         if self.as_sql:
-            with super().autocommit_block():
+            with super().autocommit_block(), self._within():
                 yield
             return
         if self.before_block is not None:
             self.before_block(self._repeatable)
         block = super().autocommit_block() if self.dialect.name == "postgresql" else self._without_begin()
-        with block:
+        with block, self._within():
             yield
             if self.end_block is not None:
                 self.end_block()
+
+    @contextmanager
+    def _within(self) -> Generator[None, None, None]:
+        self._in_block = True
+        try:
+            yield
+        finally:
+            self._in_block = False
 
     @contextmanager
     def repeatable_block(self) -> Generator[None, None, None]:

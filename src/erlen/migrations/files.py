@@ -9,7 +9,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from erlen.migrations.migration import Migration, read_file, read_history, write_head
+from erlen.migrations.migration import HistoryError, Migration, read_file, read_history, write_file, write_head
 from erlen.migrations.render import literal
 
 __all__ = ["Draft", "new_revision", "slug_of", "write_migration"]
@@ -47,16 +47,23 @@ def write_migration(draft: Draft, folder: Path, branch: str = "", *, down_revisi
         down_revision: what it follows; the last migration by default.
 
     Raises:
-        HistoryError: if the migrations that are there make no chain.
+        HistoryError: if the migrations that are there make no chain, or the file cannot be written.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise HistoryError(f"the folder {folder} cannot be made: {error.strerror}") from error
     head = read_history(folder, branch).head
     number = head.number + 1 if head is not None else 1
     path = folder / f"{number:04}_{slug_of(draft.message)}.py"
     down = down_revision or (head.revision if head is not None else None)
-    path.write_text(source_of(draft, new_revision(), down), encoding="utf-8")
+    write_file(path, source_of(draft, new_revision(), down))
     migration = read_file(path, branch)
-    write_head(folder, migration)
+    try:
+        write_head(folder, migration)
+    except HistoryError:
+        path.unlink()
+        raise
     return migration
 
 

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from msgspec import Struct, field
 from msgspec.structs import replace
 from sqlalchemy import Connection, event, inspect
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from erlen.errors import ErlenError
 from erlen.migrations.answers import Answers, renamed
@@ -213,10 +214,10 @@ def _try(made: Made, facts: _Found, connection: Connection, branch: str) -> None
 def _run(connection: Connection, migration: Migration, direction: Direction, declarations: Declarations | None = None) -> str:
     try:
         run_all(connection, [migration], direction, prepare=None if declarations is None else declarations.listen)
-    except sa.exc.DBAPIError as error:
+    except DBAPIError as error:
         connection.rollback()
         return f"{str(error.orig).strip()} in `{' '.join(str(error.statement).split())[:200]}`"
-    except (sa.exc.SQLAlchemyError, ErlenError, ValueError, KeyError, NotImplementedError) as error:
+    except (SQLAlchemyError, ErlenError, ValueError, KeyError, NotImplementedError) as error:
         connection.rollback()
         return f"{type(error).__name__}: {error}"
     return ""
@@ -226,10 +227,11 @@ def _run(connection: Connection, migration: Migration, direction: Direction, dec
 def _statements(connection: Connection) -> Generator[list[str], None, None]:
     """Collect the statements that change something."""
     found: list[str] = []
+    doubles = connection.dialect.paramstyle in ("format", "pyformat")  # a percent sign is written twice for these drivers
 
     def note(_: object, cursor: object, statement: str, parameters: Any, context: object, executemany: bool) -> None:
         if not re.match(r"\s*(SELECT|PRAGMA|SHOW|SET|BEGIN|SAVEPOINT|RELEASE)\b", statement, re.IGNORECASE):
-            found.append(statement.strip())
+            found.append(statement.strip().replace("%%", "%") if doubles else statement.strip())
 
     event.listen(connection, "before_cursor_execute", note)
     try:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import ast
 import importlib.util
+import os
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -171,7 +173,23 @@ def read_file(path: Path, branch: str = "") -> Migration:
 def write_head(folder: Path, migration: Migration | str | None) -> None:
     """Let the head file name the last migration."""
     name = migration.name if isinstance(migration, Migration) else migration or ""
-    (folder / HEAD).write_text(f"{name}\n", encoding="utf-8")
+    write_file(folder / HEAD, f"{name}\n")
+
+
+def write_file(path: Path, text: str) -> None:
+    """Write a file as a whole: where that fails, such as on a full disk, it is as before.
+
+    Raises:
+        HistoryError: if it cannot be written.
+    """
+    draft = path.with_name(f".{path.name}.{os.urandom(4).hex()}")
+    try:
+        draft.write_text(text, encoding="utf-8")
+        draft.replace(path)
+    except OSError as error:
+        with suppress(OSError):
+            draft.unlink(missing_ok=True)
+        raise HistoryError(f"{path} cannot be written: {error.strerror}") from error
 
 
 def _check_head(history: History) -> None:

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
+from msgspec import Struct
 from sqlalchemy import ColumnElement, Dialect, delete, insert, literal_column, make_url
 from sqlalchemy.schema import CreateTable
 
 from erlen.migrations.connection import Limits
 from erlen.migrations.execution import Direction
 from erlen.migrations.migration import HistoryError, Migration
-from erlen.migrations.plan import find, shown
+from erlen.migrations.plan import all_replaced, find, plan_upgrade, shown
 from erlen.migrations.records import RECORDS
+from erlen.migrations.runner import known
 from erlen.migrations.statements import Statement, statements_of
 from erlen.migrations.target import Target
 
-__all__ = ["chosen", "script_of"]
+__all__ = ["Pending", "chosen", "pending_of", "script_of"]
 
 
 def chosen(migrations: Sequence[Migration], given: str) -> list[Migration]:
@@ -35,10 +37,40 @@ def chosen(migrations: Sequence[Migration], given: str) -> list[Migration]:
     return list(migrations[begin:end])
 
 
+class Pending(Struct, frozen=True):
+    """What a script has to do for a database to get where `erlen db migrate` would bring it."""
+
+    migrations: tuple[Migration, ...]
+    recorded: frozenset[str]
+    """The revisions among them that the database has, but no record of: adopted or squashed ones."""
+    waiting: tuple[Migration, ...]
+    """Those that something must be deployed for first."""
+
+
+def pending_of(target: Target) -> Pending:
+    """Find out what a database lacks.
+
+    Raises:
+        HistoryError: if a migration was begun there and has not ended: what of it is left to be done, only `migrate` can know.
+    """
+    kept = known(target)
+    records = known(target, note=lambda _: None)
+    plan = plan_upgrade(target, records)
+    for step in plan.steps:
+        if step.action == "continue":
+            raise HistoryError(f"{shown(step.migration)} was begun on this database and has not ended: run `erlen db migrate` there first")
+    adopted = [each for each in target.migrations() if each.revision in records and each.revision not in kept]
+    recorded = {each.revision for each in adopted} | {step.migration.revision for step in plan.steps if step.action == "record"}
+    return Pending(
+        (*adopted, *(step.migration for step in plan.steps)), frozenset(recorded), tuple(step.migration for step in plan.waiting)
+    )
+
+
 def script_of(
     target: Target,
     migrations: Sequence[Migration],
     *,
+    recorded: Collection[str] = (),
     dialect: str | None = None,
     direction: Direction = "upgrade",
     limits: Limits | None = None,
@@ -48,6 +80,7 @@ def script_of(
     Args:
         target: what they belong to; its database is not touched.
         migrations: in the order of an upgrade.
+        recorded: revisions among them that are only recorded.
         dialect: `sqlite`, `postgresql`, `mysql` or `mariadb`; the target's by default.
         direction: `upgrade` or `downgrade`; the last is taken back first then.
         limits: time limits, which the script sets.
@@ -56,14 +89,17 @@ def script_of(
     made: Dialect = make_url(f"{name}://").get_dialect()()
     limits = limits or Limits()
     ordered = list(migrations) if direction == "upgrade" else list(reversed(migrations))
-    statements = statements_of(target, migrations if direction == "upgrade" else ordered, dialect=name, direction=direction)
+    run = [each for each in ordered if each.revision not in recorded]
+    statements = statements_of(target, run, dialect=name, direction=direction)
     yield from _head(name, limits)
     if direction == "upgrade":
         yield f"{str(CreateTable(RECORDS, if_not_exists=True).compile(dialect=made)).strip()};"
     for migration in ordered:
         yield ""
         yield f"-- {shown(migration)}: {migration.message}" if migration.message else f"-- {shown(migration)}"
-        if migration.after_deploy and direction == "upgrade":
+        if migration.revision in recorded:
+            yield "-- it is done there already, and only recorded"
+        elif migration.after_deploy and direction == "upgrade":
             yield f"-- FIRST DEPLOY {migration.after_deploy}"
         own = [statement for statement in statements if statement.migration == migration]
         yield from _in_transactions(own, name, _record(migration, made, direction))
@@ -112,7 +148,8 @@ def _in_transactions(statements: Sequence[Statement], dialect: str, record: str)
 def _record(migration: Migration, dialect: Dialect, direction: Direction) -> str:
     """Return the statement that records a migration, or forgets it."""
     if direction == "downgrade":
-        statement = delete(RECORDS).where(RECORDS.c.revision == migration.revision).compile(dialect=dialect, compile_kwargs=_WRITTEN)
+        revisions = sorted({migration.revision, *all_replaced(migration)})
+        statement = delete(RECORDS).where(RECORDS.c.revision.in_(revisions)).compile(dialect=dialect, compile_kwargs=_WRITTEN)
     else:
         values = {"revision": migration.revision, "branch": migration.branch, "name": migration.name, "state": "applied", "step": 0}
         now: ColumnElement[Any] = literal_column(_NOW[dialect.name])

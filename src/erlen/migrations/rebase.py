@@ -16,7 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from erlen.errors import ErlenError
 from erlen.migrations.connection import scratch
 from erlen.migrations.execution import run_all
-from erlen.migrations.migration import HEAD, HistoryError, Migration, read_file, read_files, read_history, write_head
+from erlen.migrations.migration import HEAD, HistoryError, Migration, read_file, read_files, read_history, write_file, write_head
 from erlen.migrations.schema import Schema, schema_of
 from erlen.migrations.target import Target, ordered
 
@@ -194,7 +194,7 @@ def rename_reference(path: Path, name: str, revision: str) -> None:
     changed = (data[:start] + f'"{revision}"'.encode() + data[end:]).decode()
     if name == "down_revision":
         changed = re.sub(r"^Revises:.*$", f"Revises: {revision}", changed, count=1, flags=re.MULTILINE)
-    path.write_text(changed, encoding="utf-8")
+    write_file(path, changed)
 
 
 def files_in_order(files: Sequence[Migration]) -> list[Migration]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.exc import NoSuchTableError
 
 from erlen.errors import ErlenError
 
@@ -30,7 +31,7 @@ class Tables:
             schema, _, table = name.rpartition(".")
             try:
                 made = sa.Table(table, sa.MetaData(), schema=schema or None, autoload_with=self._op.get_bind(), resolve_fks=False)
-            except sa.exc.NoSuchTableError:
+            except NoSuchTableError:
                 raise ErlenError(f"there is no table {name} at this point of the migrations") from None
             self._found[name] = made
         return self._found[name]

@@ -13,7 +13,11 @@ import sqlalchemy as sa
 from msgspec import Struct, field
 from sqlalchemy import Dialect
 from sqlalchemy.dialects import mysql, postgresql, sqlite
+from sqlalchemy.exc import CompileError, SQLAlchemyError
+from sqlalchemy.sql.elements import False_, True_
+from sqlalchemy.sql.functions import GenericFunction
 from sqlalchemy.types import TypeDecorator, TypeEngine
+from sqlalchemy.util import immutabledict
 
 from erlen.migrations.state import SQL, Check, Column, Detail, Foreign, Index, Key, Name, TableState, Unique, sql_of
 
@@ -247,9 +251,9 @@ class Renderer:
             return value
         if isinstance(value, sa.TextClause):
             return Call("sa.text", [value.text])
-        if isinstance(value, sa.sql.elements.True_ | sa.sql.elements.False_):
-            return Call("sa.true" if isinstance(value, sa.sql.elements.True_) else "sa.false")
-        if isinstance(value, sa.sql.functions.GenericFunction) and not list(value.clauses):
+        if isinstance(value, True_ | False_):
+            return Call("sa.true" if isinstance(value, True_) else "sa.false")
+        if isinstance(value, GenericFunction) and not list(value.clauses):
             return Call(f"sa.func.{value.name}")
         return Call("sa.text", [escaped(sql_of(value, self.dialect))])
 
@@ -351,7 +355,7 @@ def _resolved(kind: TypeEngine[Any], dialect: Dialect) -> TypeEngine[Any]:
             break
     if kind._variant_mapping:
         kind = kind.copy()
-        kind._variant_mapping = sa.util.EMPTY_DICT
+        kind._variant_mapping = immutabledict()
     wanted = _compiled(kind, dialect)
     for cls in type(kind).__mro__:
         if _is_public(cls):
@@ -371,7 +375,7 @@ def _general(kind: TypeEngine[Any]) -> TypeEngine[Any]:
     """Return the general form of a database's own type: `sa.DateTime(timezone=True)` of a TIMESTAMP."""
     try:
         return kind.as_generic()
-    except (NotImplementedError, sa.exc.SQLAlchemyError):
+    except (NotImplementedError, SQLAlchemyError):
         return kind
 
 
@@ -385,7 +389,7 @@ def _is_public(cls: type) -> bool:
 def _compiled(kind: TypeEngine[Any], dialect: Dialect) -> str | None:
     try:
         return str(kind.compile(dialect=dialect))
-    except (sa.exc.CompileError, NotImplementedError, AttributeError):
+    except (CompileError, NotImplementedError, AttributeError):
         return None
 
 

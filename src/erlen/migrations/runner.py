@@ -241,8 +241,13 @@ class Runner(Struct, frozen=True, kw_only=True):
                 return take()
             except DBAPIError as error:
                 self.connection.rollback()
-                if not is_locked(error.orig):
+                if not is_locked(error.orig) and step is None:
                     raise
+                if not is_locked(error.orig):  # at the end of its transaction, such as on a full disk
+                    raise MigrationError(
+                        f"{step.migration.path}\n  the database says: {str(error.orig).strip()}\n"
+                        "  fix  mend what is wrong, see what is kept of it, `erlen db status`, and try again"
+                    ) from error
                 if self.connection.dialect.name == "sqlite" and not self.gate.opened and time.monotonic() < end:
                     if not told:
                         self.observer.waiting("another process writes to this database")
@@ -287,6 +292,7 @@ class Runner(Struct, frozen=True, kw_only=True):
                 there = read_records(connection).get(migration.revision)
                 if (there is None) if direction == "downgrade" else (there is not None and there.state == "applied"):
                     return False
+                self._check_neighbours(migration, direction)
                 tracker = self._tracker(migration, there, limits, is_back=direction == "downgrade")
                 what = "continuing" if tracker.resumed else "reverting" if direction == "downgrade" else "applying"
                 self.observer.begin(migration, what)
@@ -308,6 +314,25 @@ class Runner(Struct, frozen=True, kw_only=True):
                 self._write(step, seconds)
         self.observer.end(migration, what, seconds)
         return True
+
+    def _check_neighbours(self, migration: Migration, direction: Direction) -> None:
+        """Refuse a step that another process has made wrong: on SQLite it may have been between two steps, and have gone the other way."""
+        if self.connection.dialect.name != "sqlite":
+            return
+        there = read_records(self.connection)
+        if direction == "upgrade":
+            needed = (migration.down_revision, *migration.depends_on)
+            wrong = any(revision is not None and revision not in there for revision in needed)
+        else:
+            wrong = any(
+                each.revision in there and migration.revision in (each.down_revision, *each.depends_on) for each in self.target.migrations()
+            )
+        if wrong:
+            what, done = ("run", "taken back what it needs") if direction == "upgrade" else ("taken back", "run what needs it")
+            raise Busy(
+                f"{migration.path} was not {what}: another process has {done}, meanwhile\n"
+                "  fix see how the database is now, `erlen db status`, and try again"
+            )
 
     def _tracker(self, migration: Migration, there: Record | None, limits: Limits, *, is_back: bool) -> Tracker:
         """Make what follows a migration, from where an earlier run stopped; where nothing holds it together, its record is begun."""

@@ -20,7 +20,7 @@ from erlen.migrations.connection import connect, scratch
 from erlen.migrations.declared import Declarations
 from erlen.migrations.execution import run_all
 from erlen.migrations.files import Draft, new_revision, slug_of, source_of
-from erlen.migrations.migration import HistoryError, Migration, read_file, write_head
+from erlen.migrations.migration import HistoryError, Migration, read_file, write_file, write_head
 from erlen.migrations.plan import REPLACED, find, replaced_by
 from erlen.migrations.rebase import rename_reference
 from erlen.migrations.records import applied, read_records
@@ -144,6 +144,8 @@ def write_squash(target: Target, squash: Squash) -> None:
     """Move the old files, write the new one, and let what comes after follow it."""
     inside = {each.revision for each in squash.migrations}
     others = [each for branch in target.branches for each in target.history(branch) if each.revision not in inside]
+    draft = squash.path.with_name(f".{squash.path.name}")  # its name may be that of one it replaces
+    write_file(draft, squash.source)
     squash.replaced.mkdir(exist_ok=True)
     for each in squash.migrations:
         within = replaced_by(each)
@@ -153,7 +155,7 @@ def write_squash(target: Target, squash: Squash) -> None:
             inner.path.rename(squash.replaced / REPLACED / inner.path.name)
     for each in squash.migrations:
         each.path.rename(squash.replaced / each.path.name)
-    squash.path.write_text(squash.source, encoding="utf-8")
+    draft.rename(squash.path)
     for each in others:
         if each.branch == squash.branch and each.down_revision in inside:
             rename_reference(each.path, "down_revision", squash.revision)
@@ -363,7 +365,7 @@ def _rename_dependencies(path: Path, inside: Iterable[str], revision: str) -> No
     source = path.read_text(encoding="utf-8")
     for each in inside:
         source = re.sub(rf"(?m)^(depends_on\b.*)([\"']){re.escape(each)}\2", rf'\1"{revision}"', source)
-    path.write_text(source, encoding="utf-8")
+    write_file(path, source)
 
 
 _BEYOND_SCHEMA = frozenset({"execute", "get_bind", "bulk_insert", "get_context", "run_async", "invoke", "scalar", "scalars", "begin"})

@@ -12,7 +12,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 from sqlalchemy import Connection, Dialect, inspect
 from sqlalchemy.engine.reflection import Inspector
-from sqlalchemy.exc import SAWarning
+from sqlalchemy.exc import CompileError, SAWarning
 from sqlalchemy.sql.ddl import sort_tables_and_constraints
 
 from erlen.migrations.schema import OWN_TABLES
@@ -236,7 +236,7 @@ def type_text(kind: sa.types.TypeEngine[Any], dialect: Dialect) -> str:
         return full_name((kind.schema, str(kind.name)))
     try:
         shown = str(kind.compile(dialect=dialect))
-    except sa.exc.CompileError:
+    except CompileError:
         return repr(kind)
     if dialect.name == "sqlite":
         return shown
@@ -402,7 +402,7 @@ def details_of(table: sa.Table, dialect: Dialect) -> Iterator[Detail]:
 
 def index_detail(index: sa.Index, dialect: Dialect) -> Index:
     """Return what an index declares."""
-    expressions: Iterable[Any] = index.expressions
+    expressions: list[Any] = list(index.expressions)
     parts = tuple(each.name if isinstance(each, sa.Column) else SQL(sql_of(each.self_group(), dialect)) for each in expressions)
     options = {key: _written(value, dialect) for key, value in index.dialect_kwargs.items() if value is not None}
     return Index(parts, name_of(index, dialect), bool(index.unique), _options(options))

@@ -12,7 +12,7 @@ from erlen.migrations.enum_steps import EnumSteps
 from erlen.migrations.render import Call, Renderer, show
 from erlen.migrations.sides import Sides, on_postgresql
 from erlen.migrations.state import Detail, Foreign, Index, Name, State, TableState
-from erlen.migrations.table_steps import TableSteps
+from erlen.migrations.table_steps import TablePlan, TableSteps
 
 __all__ = ["Answers", "Steps", "write_steps"]
 
@@ -59,6 +59,11 @@ class _Writer:
             schema = {} if old[0] is None else {"schema": old[0]}
             blocks += [show(Call("op.rename_table", [first, second], schema)) for first, second in itertools.pairwise(names)]
             blocks += self._rename_key(new)
+        tables = TableSteps(self._sides, enums.made_anew())
+        reshaped = {name for name in kept if tables.is_reshaped(name)}
+        plans = [tables.plan(name, reshaped, {*kept[place + 1 :]}) for place, name in enumerate(kept)]
+        for plan in plans:
+            blocks += self._sides.batch(plan.name, plan.before_enums)
         blocks += enums.created()
         blocks += [enums.change(change) for change in self._sides.enum_changes]
         late: list[tuple[Name, Detail]] = []
@@ -71,7 +76,7 @@ class _Writer:
             blocks += [show(self._sides.renderer.index(each, name)) for each in details if isinstance(each, Index)]
         for name, detail in late:
             blocks += self._sides.batch(name, [self._sides.renderer.create(detail, name)])
-        blocks += self._altered(kept)
+        blocks += self._altered(plans)
         blocks += self._dropped(dropped)
         blocks += enums.dropped()
         if self._sides.losses:
@@ -123,10 +128,7 @@ class _Writer:
             blocks.append(show(Call("op.drop_table", [name[1]], {} if name[0] is None else {"schema": name[0]})))
         return blocks
 
-    def _altered(self, names: Sequence[Name]) -> list[str]:
-        tables = TableSteps(self._sides)
-        reshaped = {name for name in names if tables.is_reshaped(name)}
-        plans = [tables.plan(name, reshaped, {*names[place + 1 :]}) for place, name in enumerate(names)]
+    def _altered(self, plans: Sequence[TablePlan]) -> list[str]:
         batch = self._sides.batch
         blocks: list[str] = []
         for plan in plans:

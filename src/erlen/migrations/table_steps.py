@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from msgspec import Struct, field
@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from erlen.migrations.enums import bare_type, is_same_enum, literal_sql
 from erlen.migrations.render import Call, escaped, show
 from erlen.migrations.sides import Sides, indented, on_postgresql
-from erlen.migrations.state import Column, Foreign, Index, Key, Name, Part, TableState, Unique
+from erlen.migrations.state import Check, Column, Detail, Foreign, Index, Key, Name, Part, TableState, Unique
 from erlen.migrations.values import is_retyped, neutral_value, using
 
 __all__ = ["TablePlan", "TableSteps"]
@@ -22,6 +22,8 @@ class TablePlan(Struct):
     """What becomes of a table that was there and stays."""
 
     name: Name
+    before_enums: list[Any] = field(default_factory=list)
+    """Checks and indexes that compare a column whose enumerated type is made anew."""
     early: list[Any] = field(default_factory=list)
     """Foreign keys that go before anything else."""
     loosen: list[Any] = field(default_factory=list)
@@ -44,10 +46,16 @@ class TablePlan(Struct):
 
 
 class TableSteps:
-    """Finds what becomes of tables."""
+    """Finds what becomes of tables.
 
-    def __init__(self, sides: Sides) -> None:
+    Args:
+        sides: what is there and what is wanted.
+        made_anew: columns whose enumerated type is made anew.
+    """
+
+    def __init__(self, sides: Sides, made_anew: Collection[tuple[Name, str]]) -> None:
         self._sides = sides
+        self._made_anew = made_anew
 
     def _values_of_choices(self, name: Name) -> list[str]:
         """Change the rows that have a value which is gone, of columns that only a CHECK holds to their values."""
@@ -141,16 +149,18 @@ class TableSteps:
             return facts.table in reshaped and self._target_goes(facts)
         if isinstance(facts, Unique):
             return any(how[column] == "again" for column in facts.columns)
-        if isinstance(facts, Index):
-            if any(how.get(column) == "again" for column in facts.parts):
-                return True
-            told = [*(str(each) for each in facts.parts if type(each) is not str), facts.sql if not facts.parts else ""]
-            told += [str(value) for option, value in facts.options if option.endswith("_where")]
-        else:
-            told = [facts.sql]
+        if isinstance(facts, Index) and any(how.get(column) == "again" for column in facts.parts):
+            return True
         moved = [column for column in how if self._is_moved(name, column) and how[column] != "add"]
         names = [self._sides.old_columns.get((name, column), column) for column in moved]
-        return any(_mentions(each, column) for each in told for column in (*moved, *names))
+        told = _told(facts)
+        return self._compares_enum(name, facts) or any(_mentions(each, column) for each in told for column in (*moved, *names))
+
+    def _compares_enum(self, name: Name, facts: Detail) -> bool:
+        """Whether the SQL of a check or index speaks of a column whose enumerated type is made anew."""
+        columns = [column for table, column in self._made_anew if table == name]
+        names = [self._sides.old_columns.get((name, column), column) for column in columns]
+        return any(_mentions(each, column) for each in _told(facts) for column in names)
 
     def _leaned_on(self, name: Name, foreign: Foreign) -> bool:
         """Whether an index goes that MySQL uses for a foreign key, and so does not let go before."""
@@ -181,7 +191,8 @@ class TableSteps:
             if part.facts.name is None:
                 self._sides.problems.append(f"{part.kind} of {old.fullname} without a name, which cannot be dropped: {part.facts}")
                 continue
-            (plan.early if early else plan.loosen).append(self._sides.drop(part.item))
+            before_enums = self._compares_enum(old.name, part.facts)
+            (plan.before_enums if before_enums else plan.early if early else plan.loosen).append(self._sides.drop(part.item))
             new = self._sides.after.tables[old.name]
             if (
                 self._sides.is_mysql
@@ -319,6 +330,16 @@ class TableSteps:
             quoted = self._sides.quote(column)
             statement = f"UPDATE {self._sides.full(name)} SET {quoted} = {sql} WHERE {quoted} IS NULL"  # noqa: S608 - as it was answered
             plan.updates.append(show(Call("op.execute", [escaped(statement)])))
+
+
+def _told(facts: Detail) -> list[str]:
+    """Return the SQL of a check or index."""
+    if isinstance(facts, Check):
+        return [facts.sql]
+    if not isinstance(facts, Index):
+        return []
+    told = [*(str(each) for each in facts.parts if type(each) is not str), facts.sql if not facts.parts else ""]
+    return told + [str(value) for option, value in facts.options if option.endswith("_where")]
 
 
 def _mentions(sql: str, name: str) -> bool:

@@ -351,7 +351,13 @@ class Tracker:
         if not (done := self.progress.done):
             return "nothing of it"
         count = "1 statement of it" if len(done) == 1 else f"{len(done)} statements of it, the last"
-        return f"{count}:\n    {done[-1]}\n  fix  mend what is wrong; `erlen db {self._command}` goes on there"
+        kept = f"{count}:\n    {done[-1]}"
+        goes_on = f"`erlen db {self._command}` goes on there"
+        if loose := self.progress.loose:
+            begun = "1 statement on rows was begun that commits by itself"
+            kept += f"\n  then {begun if loose == 1 else f'{loose} statements on rows were begun that commit by themselves'}"
+            goes_on = f"if they may be run again, `erlen db {self._command} --repeat`; otherwise put the rows back by hand first"
+        return f"{kept}\n  fix  mend what is wrong; {goes_on}"
 
     def _plain(self, statement: str) -> None:
         cursor: Any = self._driver.cursor()

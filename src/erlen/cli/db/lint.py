@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import textwrap
 from pathlib import Path
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 __all__ = ["lint", "report"]
 
 DIALECTS = ("postgresql", "mysql", "mariadb", "sqlite")
+WIDEST = 100
+"""Longer lines are hard to read, on a wide terminal too."""
 COLOURS = {"loses data": "red", "fails": "red", "breaks running code": "red"}
 
 
@@ -106,7 +109,10 @@ def _plan(target: Target, wanted: Sequence[Migration], dialect: str | None, fill
                 if step.after_deploy:
                     click.echo(click.style(f"      first deploy {step.after_deploy}", fg="yellow"))
                 click.echo(click.style(_wrapped(_note(step), indent=6), dim=True))
-            if any(step.after_deploy for step in written):
+            if written[0].after_deploy:
+                said = f"Deploy {written[0].after_deploy}, and only then run `erlen db migrate`: it does not wait where nothing is before."
+                click.secho(said, fg="yellow")
+            if any(step.after_deploy for step in written[1:]):
                 click.echo("`erlen db migrate` stops before those that wait for a deployment; run it again after that.")
             click.echo()
     return found
@@ -155,7 +161,7 @@ def _show(finding: Finding) -> None:
 def _wrapped(text: str, lines: int | None = None, indent: int = 2) -> str:
     return textwrap.fill(
         text,
-        100,
+        min(shutil.get_terminal_size((WIDEST, 24)).columns, WIDEST),
         initial_indent=" " * indent,
         subsequent_indent=" " * indent,
         break_long_words=False,

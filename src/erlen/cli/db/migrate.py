@@ -455,7 +455,7 @@ def _show_losses(target: Target, plan: Plan) -> None:
     from erlen.migrations.losses import losses_of
     from erlen.migrations.runner import known
 
-    losses = losses_of(target, plan, set(known(target)))
+    losses = losses_of(target, plan, set(known(target, note=lambda _: None)))
     for loss in losses:
         rows = f"{loss.rows} {'row' if loss.rows == 1 else 'rows'}"
         click.echo(f"  deletes {loss.name}{click.style(f' with {rows}', fg='red') if loss.rows else ''}")

@@ -12,7 +12,7 @@ from erlen.cli.db.common import database_option, reporting, targets
 
 if TYPE_CHECKING:
     from erlen.migrations.check import Findings
-    from erlen.migrations.migration import Migration
+    from erlen.migrations.execution import Direction
     from erlen.migrations.status import Line, Status
 
 __all__ = ["check", "sql", "status"]
@@ -71,28 +71,26 @@ def sql(spec: str | None, migrations: str | None, *, names: Sequence[str], is_ba
     if len(found) > 1 and migrations is not None:
         raise click.UsageError(f"say of which database: {', '.join(f'`--database {target.name}`' for target in found)}")
     with reporting():
-        from erlen.migrations.offline import chosen, script_of
-        from erlen.migrations.plan import plan_upgrade, shown
-        from erlen.migrations.runner import known
+        from erlen.migrations.offline import Pending, chosen, pending_of, script_of
+        from erlen.migrations.plan import shown
 
         for target in found:
-            waiting: list[Migration] = []
             if migrations is not None:
-                wanted = chosen(target.migrations(), migrations)
+                pending = Pending(tuple(chosen(target.migrations(), migrations)), frozenset(), ())
             elif is_back:
                 raise click.UsageError("say the way back of which: `erlen db sql 0003 --rollback`")
             else:
-                plan = plan_upgrade(target, known(target, note=lambda _: None))
-                wanted, waiting = [step.migration for step in plan.steps], [step.migration for step in plan.waiting]
+                pending = pending_of(target)
             if len(found) > 1:
                 click.echo(f"-- database {target.name}")
-            if not wanted:
+            if not pending.migrations:
                 click.echo("-- nothing to apply")
                 continue
-            for line in script_of(target, wanted, dialect=dialect, direction="downgrade" if is_back else "upgrade"):
+            direction: Direction = "downgrade" if is_back else "upgrade"
+            for line in script_of(target, pending.migrations, recorded=pending.recorded, dialect=dialect, direction=direction):
                 click.echo(line)
-            if waiting:
-                click.echo(f"\n-- stopped before {shown(waiting[0])}: deploy {waiting[0].after_deploy}, then ask for the rest")
+            for waiting in pending.waiting[:1]:
+                click.echo(f"\n-- stopped before {shown(waiting)}: deploy {waiting.after_deploy}, then ask for the rest")
 
 
 @click.command()
