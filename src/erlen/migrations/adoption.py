@@ -83,11 +83,11 @@ def _from_tables(migrations: Sequence[Migration], there: set[str], found: Schema
             return Adoption(
                 adopted, f"the tables were made without migrations, and are as {shown(adopted[-1])} leaves them: it counts as applied"
             )
-    found_at, differing = min(enumerate(differences(state, here) for state in states), key=lambda each: len(each[1]))
+    at, differing = min(enumerate(differences(state, here) for state in states), key=lambda each: len(each[1]))
     lines = "".join(f"\n  {line}" for line in differing[:8])
     raise HistoryError(
-        f"this database has tables, but no record of migrations, and is not as any migration leaves it; from {shown(migrations[found_at])} it "
-        f"differs in:{lines}\n"
+        "this database has tables, but no record of migrations, and is not as any migration leaves it; from "
+        f"{shown(migrations[at])} it differs in:{lines}\n"
         "  fix  say which migration it is at: `erlen db migrate --fake NAME`\n"
         "  fix  or, if its rows may go, make it anew: `erlen db reset`"
     )

@@ -66,7 +66,7 @@ def scratch(target: Target) -> Generator[Connection, None, None]:
         finally:
             engine.dispose()
         return
-    made = url.set(database=f"{url.database}_scratch_{os.getpid()}_{os.urandom(2).hex()}")
+    made = url.set(database=_beside(str(url.database), f"_scratch_{os.getpid()}_{os.urandom(2).hex()}"))
     _on_server(made, f"CREATE DATABASE {_quoted(made)}")
     engine = open_engine(made, Limits())
     try:
@@ -84,13 +84,23 @@ def _on_server(url: URL, statement: str) -> None:
     engine = create_engine(driver, poolclass=NullPool, isolation_level="AUTOCOMMIT")
     try:
         with engine.connect() as connection:
-            connection.exec_driver_sql(statement)
+            connection.exec_driver_sql(statement.replace("%", "%%"))
     except DBAPIError as error:
         raise ErlenError(
             f"the server does not make a scratch database, which migrations are tried in: {error.orig}\n"
             f"  fix let the user make databases: on PostgreSQL `ALTER ROLE {url.username} CREATEDB`, on MySQL and MariaDB "
-            f"`GRANT ALL ON `{url.database}`.* TO …`"
+            f"`GRANT ALL ON `{_pattern(str(url.database))}`.* TO …`"
         ) from error
+
+
+def _beside(name: str, more: str) -> str:
+    """Return a name with something after it, cut to the 63 bytes that PostgreSQL has for it, and MySQL about as many."""
+    return name.encode()[: 63 - len(more)].decode(errors="ignore") + more
+
+
+def _pattern(name: str) -> str:
+    """Return a name of a scratch database as GRANT takes it for all of them."""
+    return name.rpartition("_scratch_")[0].replace("_", "\\_") + "\\_scratch\\_%"
 
 
 def _quoted(url: URL) -> str:

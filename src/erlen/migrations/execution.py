@@ -155,4 +155,5 @@ def without_foreign_keys(connection: Connection) -> Generator[None, None, None]:
         yield
     finally:
         connection.rollback()
-        driver.execute("PRAGMA foreign_keys = ON")
+        if not connection.invalidated:  # as Ctrl-C leaves it: its driver's connection is closed
+            driver.execute("PRAGMA foreign_keys = ON")

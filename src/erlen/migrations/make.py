@@ -104,7 +104,7 @@ def draft_by_hand(message: str, *, is_data: bool) -> Draft:
         is_data: with a pattern for changing rows.
     """
     if not is_data:
-        return Draft(message=message or "by hand", upgrade="", downgrade="")
+        return Draft(message=message or "by hand", upgrade="", downgrade="", imports=("from alembic import op",))
     return Draft(message=message or "change rows", upgrade=_PATTERN, downgrade="", imports=("from erlen.migrations import tables",))
 
 

@@ -29,6 +29,7 @@ class Question(Struct, frozen=True, kw_only=True):
     choices: tuple[str, ...] = ()
     """The letters of the answers; none where a value is wanted."""
     default: str | None = None
+    """What holds where nobody is there to answer, such as the model's own default."""
 
 
 class Unanswered(ErlenError):
@@ -214,6 +215,8 @@ class Asked:
     def _ask(self, question: Question) -> str | None:
         if self._prompt is not None:
             return self._prompt(question)
+        if question.default is not None:
+            return question.default
         self._open.append(question)
         return None
 

@@ -241,9 +241,9 @@ class Runner(Struct, frozen=True, kw_only=True):
                 return take()
             except DBAPIError as error:
                 self.connection.rollback()
-                if not is_locked(error.orig) and step is None:
-                    raise
                 if not is_locked(error.orig):  # at the end of its transaction, such as on a full disk
+                    if step is None:
+                        raise
                     raise MigrationError(
                         f"{step.migration.path}\n  the database says: {str(error.orig).strip()}\n"
                         "  fix  mend what is wrong, see what is kept of it, `erlen db status`, and try again"
