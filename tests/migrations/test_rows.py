@@ -26,8 +26,8 @@ from sqlalchemy import ForeignKey, UniqueConstraint, func, select
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from erlen.db import Encrypted, Model
-from erlen.rows import Loaded, RowsError, dump, load
 from erlen.migrations.target import Target
+from erlen.rows import Loaded, RowsError, dump, load
 
 Make = Callable[..., Target]
 KEY = "a secret key of thirty-two letters"

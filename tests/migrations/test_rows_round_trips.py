@@ -22,8 +22,8 @@ from sqlalchemy import delete, select
 from sqlalchemy.orm import Mapped, mapped_column
 
 from erlen.db import Choices, Encrypted, IntegerChoices, Money
-from erlen.rows import dump, load
 from erlen.migrations.target import Target
+from erlen.rows import dump, load
 
 
 class Status(Choices):

@@ -199,7 +199,9 @@ class Renderer:
     def _custom(self, kind: TypeEngine[Any]) -> Text:
         """Return a type that only its database knows, as a class of the file's own."""
         spec = str(kind.compile(dialect=self.dialect))
-        return self._constant(spec.partition("(")[0], f"_type({literal(spec)})")
+        name = spec.partition("(")[0]
+        body = f'{{"cache_ok": True, "get_col_spec": lambda self, **_: {literal(spec)}}}'
+        return self._constant(name, f"type({literal(name)}, (sa.types.UserDefinedType,), {body})()")
 
     # -- columns ------------------------------------------------------------------------------------------------------------
 
