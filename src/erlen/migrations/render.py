@@ -126,7 +126,7 @@ class Renderer:
         codes = {dialect.name: _resolved(kind, dialect) for dialect in dialects}
         wanted = {dialect.name: _compiled(codes[dialect.name], dialect) for dialect in dialects}
         if wanted[own.name] is None:
-            return self._custom(kind)
+            return self._custom(str(kind.compile(dialect=self.dialect)))
         candidates = [each for code in codes.values() for each in (_general(code), code)]
 
         def lacking(candidate: TypeEngine[Any]) -> list[Dialect]:
@@ -157,6 +157,8 @@ class Renderer:
     def _plain(self, kind: TypeEngine[Any], dialects: Sequence[Dialect]) -> str:
         """Return a type's constructor, with the arguments that these databases show."""
         cls = type(kind)
+        if not _is_public(cls):
+            return self._custom(str(kind.compile(dialect=dialects[0])))
         module = "sa"
         if cls.__module__.startswith("sqlalchemy.dialects."):
             module = cls.__module__.split(".")[2]
@@ -196,9 +198,8 @@ class Renderer:
                 keywords["length"] = kind.length
         return _line(Call("sa.Enum", list(kind.enums), keywords))
 
-    def _custom(self, kind: TypeEngine[Any]) -> Text:
-        """Return a type that only its database knows, as a class of the file's own."""
-        spec = str(kind.compile(dialect=self.dialect))
+    def _custom(self, spec: str) -> Text:
+        """Return a type that SQLAlchemy does not know, such as `POINT`, by the text that its database knows."""
         name = spec.partition("(")[0]
         body = f'{{"cache_ok": True, "get_col_spec": lambda self, **_: {literal(spec)}}}'
         return self._constant(name, f"type({literal(name)}, (sa.types.UserDefinedType,), {body})()")

@@ -160,7 +160,7 @@ def read_state(connection: Connection) -> State:
     tables: dict[Name, TableState] = {}
     enums: dict[Name, tuple[str, ...]] = {}
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Skipped unsupported reflection of expression", SAWarning)
+        warnings.filterwarnings("ignore", "Skipped unsupported reflection of expression|Did not recognize type", SAWarning)
         for schema in schemas_of(inspector):
             for table in sorted(inspector.get_table_names(schema=schema)):
                 if table not in OWN_TABLES:
