@@ -73,6 +73,44 @@ def test_rollback_asks_outside_of_debug_mode(url: str, run: Run, connect_to: Con
     assert run("db", "rollback", "--yes").output.startswith("Nothing to roll back")
 
 
+def test_what_a_rollback_renames_is_not_deleted(database_url: str, write_app: WriteApp, write_step: WriteStep, run: Run) -> None:
+    write_app(database_url)
+    columns = ", ".join(f'sa.Column("{name}", sa.Integer)' for name in ("pages", "order", "year"))
+    write_step("create book", f'op.create_table("book", sa.Column("id", sa.Integer, primary_key=True), {columns})', 'op.drop_table("book")')
+    write_step(
+        "rename",
+        """
+        op.rename_table("book", "Novel")
+        for old, new in (("pages", "sheets"), ("order", "Place")):
+            with op.batch_alter_table("Novel") as batch:
+                batch.alter_column(old, new_column_name=new, existing_type=sa.Integer())
+        """,
+        """
+        for new, old in (("sheets", "pages"), ("Place", "order")):
+            with op.batch_alter_table("Novel") as batch:
+                batch.alter_column(new, new_column_name=old, existing_type=sa.Integer())
+        op.rename_table("Novel", "book")
+        """,
+    )
+    write_step(
+        "again",
+        "pass",
+        """
+        with op.batch_alter_table("Novel") as batch:
+            batch.drop_column("sheets")
+        with op.batch_alter_table("Novel") as batch:
+            batch.alter_column("year", new_column_name="sheets", existing_type=sa.Integer())
+        """,
+    )
+    run("db", "migrate")
+    shown = run("db", "rollback", "--dry-run").output
+    assert re.findall("deletes .*", shown) == ["deletes column Novel.sheets"], shown  # another column has its name then
+    assert not shown.endswith("\n\n")
+    assert run("db", "rollback", "2", "--fake", "--yes").exit_code == 0
+    assert "deletes" not in run("db", "rollback", "--dry-run").output
+    assert "deletes table Novel" in run("db", "rollback", "zero", "--dry-run").output
+
+
 def test_redo_takes_back_and_applies_again(url: str, run: Run, connect_to: ConnectTo) -> None:
     run("db", "migrate")
     done = run("db", "rollback", "--steps", "2", "--redo", "--yes")
@@ -90,6 +128,7 @@ def test_redo_takes_back_and_applies_again(url: str, run: Run, connect_to: Conne
         (("rollback", "1", "--steps", "2"), 2, "either TO or --steps"),
         (("rollback", "2"), 1, "the database does not have 0002_add_pages"),
         (("upgrade",), 2, "here it is `erlen db migrate`"),
+        (("migrat",), 2, "No such command 'migrat'. Did you mean 'migrate'?"),
     ],
 )
 def test_mistakes_are_told(arguments: tuple[str, ...], code: int, said: str, url: str, run: Run) -> None:
@@ -143,13 +182,12 @@ def test_every_command_works_in_a_process_of_its_own(url: str, start: Start) -> 
         assert (process.returncode, said in output) == (code, True), (arguments, output)
 
 
-def test_on_a_terminal_a_line_changes_while_a_statement_runs(url: str, write_step: WriteStep, folder: Path) -> None:
-    slow = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 4000000) SELECT max(i) FROM n"
-    write_step("take long", f'op.execute("{slow}")')
+def on_terminal(folder: Path, *arguments: str) -> tuple[int, str]:
+    """Run the command line on a terminal; return its exit code, and all that it wrote."""
     master, terminal = pty.openpty()
     environment = {**os.environ, "TERM": "xterm"}
-    arguments = [sys.executable, "-m", "erlen", "db", "migrate", "--lock-timeout", "0.2"]
-    process = subprocess.Popen(arguments, cwd=folder, stdin=terminal, stdout=terminal, stderr=terminal, env=environment)
+    command = [sys.executable, "-m", "erlen", *arguments]
+    process = subprocess.Popen(command, cwd=folder, stdin=terminal, stdout=terminal, stderr=terminal, env=environment)
     os.close(terminal)
     written = b""
     while True:
@@ -161,10 +199,23 @@ def test_on_a_terminal_a_line_changes_while_a_statement_runs(url: str, write_ste
             break
         written += data
     os.close(master)
-    assert process.wait(60) == 0
-    output = written.decode()
+    return process.wait(60), written.decode()
+
+
+def test_on_a_terminal_a_line_changes_while_a_statement_runs(url: str, write_step: WriteStep, folder: Path) -> None:
+    slow = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 4000000) SELECT max(i) FROM n"
+    write_step("take long", f'op.execute("{slow}")')
+    code, output = on_terminal(folder, "db", "migrate", "--lock-timeout", "0.2")
+    assert code == 0
     assert re.search(r"\r\x1b\[K  0003_take_long    \d+ s  WITH RECURSIVE", output), output
     assert re.search(r"\r\x1b\[K  0003_take_long    \x1b\[32mapplied\x1b\[0m in \d\.\d\d s\r\n", output), output
+
+
+def test_on_a_terminal_an_error_has_a_line_of_its_own(url: str, write_step: WriteStep, folder: Path) -> None:
+    write_step("fail", 'op.drop_table("missing")')
+    code, output = on_terminal(folder, "db", "migrate")
+    assert code == 1
+    assert re.search(r"  0003_fail         applying …\r\n.*Error: ", output), output
 
 
 def test_plugins_are_told_when_a_database_was_migrated(url: str, run: Run, folder: Path) -> None:

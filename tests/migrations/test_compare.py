@@ -185,6 +185,18 @@ def test_models_as_they_were_have_no_changes(database_url: str, base: type[Model
     assert changes_of(target) == []
 
 
+def test_a_unique_column_without_a_name_is_found_by_its_column(
+    base: type[Model], url_of: Callable[[str], str], target_of: TargetOf, write_step: Callable[..., object]
+) -> None:
+    class Book(base, table="book"):  # type: ignore[misc, valid-type, call-arg]
+        title: Mapped[str] = mapped_column(sa.String(100), unique=True)
+        code: Mapped[str] = mapped_column(sa.String(9), unique=True)
+
+    columns = "id INTEGER NOT NULL PRIMARY KEY, title VARCHAR(100) NOT NULL UNIQUE, code VARCHAR(9) NOT NULL"
+    write_step("book", f'op.execute("CREATE TABLE book ({columns})")')
+    assert changes_of(target_of(url_of("sqlite"), base)) == ["+ unique uq_book_code on book (code)"]
+
+
 def test_models_that_cannot_be_made_are_said(base: type[Model], url_of: Callable[[str], str], target_of: TargetOf) -> None:
     class Book(base, table="book"):  # type: ignore[misc, valid-type, call-arg]
         title: Mapped[str] = mapped_column(server_default=sa.text("no_such_function()"))

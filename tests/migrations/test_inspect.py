@@ -315,6 +315,22 @@ def test_what_is_unique_is_one_to_one(inspected: Inspected, load: Callable[[str]
     load(source)
 
 
+UNIQUE_COLUMNS = """CREATE TABLE customers (
+    id INTEGER PRIMARY KEY, email VARCHAR(100) NOT NULL UNIQUE, [two words] NUMERIC(8, 2) DEFAULT (1) UNIQUE, code TEXT UNIQUE,
+    nick VARCHAR(9) COLLATE NOCASE CONSTRAINT one_nick UNIQUE ON CONFLICT IGNORE, a VARCHAR(3), b VARCHAR(3), UNIQUE (B, a)
+)"""
+
+
+def test_every_unique_constraint_of_sqlite_is_found(inspected: Inspected, connect_to: Connect, url_of: Callable[[str], str]) -> None:
+    source = inspected("sqlite", UNIQUE_COLUMNS)
+    assert "email: Mapped[str] = mapped_column(String(100), unique=True)" in source
+    assert source.count("unique=True") == 3
+    assert 'UniqueConstraint("nick", name="one_nick")' in source
+    assert 'UniqueConstraint("b", "a")' in source
+    found = {part: what for part, what in schema_of(connect_to(url_of("sqlite"))).items() if part.startswith("unique ")}
+    assert [*found.values()] == ["(code)", "(email)", "(two words)", "(nick)", "(b, a)"]
+
+
 def test_links_between_rows_of_one_table(inspected: Inspected, load: Callable[[str], Any], url_of: Callable[[str], str]) -> None:
     source = inspected(
         "sqlite",

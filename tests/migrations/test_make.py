@@ -135,6 +135,8 @@ def test_a_rename_needs_an_answer(folder: Path, run: Run, write_app: WriteApp, d
     assert result.exit_code == 2
     assert "book.title is gone and book.name is new: renamed, or new?" in result.output
     assert "--rename book.title=name  or  --new book.name" in result.output
+    assert "--fill" not in result.output  # only what is new needs a value
+    assert "--fill book.name=VALUE" in run("db", "make", "--new", "book.name").output
     assert files(folder) == ["0001_create_book.py"]
     output = ok(run("db", "make", "--rename", "book.title=name"))
     assert "~ column book.title renamed to name" in output
@@ -509,6 +511,7 @@ def test_questions_are_asked_in_a_terminal(run: Run, write_app: WriteApp, folder
     output = ok(run("db", "make", input="r\n\nn\n"))
     assert "book.title is gone and book.name is new: renamed, or new? (r, n)" in output
     assert "book.pages is new and must have a value" in output
+    assert output.endswith("nothing written\n")
     assert files(folder) == ["0001_create_book.py"]
     ok(run("db", "make", "--yes", input="r\n7\n"))
     assert 'sa.text("7")' in text_of(folder, 2)

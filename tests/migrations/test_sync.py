@@ -67,6 +67,22 @@ def test_sync_asks_before_it_drops_and_leaves_what_no_model_has(
     assert "other" in inspect(connection).get_table_names()
 
 
+CUSTOMER = """
+class Customer(Base):
+    email: Mapped[str] = mapped_column(sa.String(100), unique=True)
+"""
+
+
+def test_a_unique_column_without_a_name_is_that_of_the_model(
+    url_of: Callable[[str], str], write_app: WriteApp, run: Run, connect_to: ConnectTo
+) -> None:
+    url = url_of("sqlite")
+    write_app(url, CUSTOMER)
+    connect_to(url).exec_driver_sql("CREATE TABLE customers (id INTEGER NOT NULL PRIMARY KEY, email VARCHAR(100) NOT NULL UNIQUE)")
+    synced = run("db", "sync", DEBUG="1")
+    assert "Nothing to do: the database is as the models are." in synced.output, synced.output
+
+
 def test_a_rename_is_said(url_of: Callable[[str], str], write_app: WriteApp, run: Run, connect_to: ConnectTo) -> None:
     url = url_of("sqlite")
     write_app(url, BOOK)

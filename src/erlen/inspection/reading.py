@@ -16,7 +16,7 @@ from sqlalchemy.exc import SAWarning
 from sqlalchemy.types import NullType
 
 from erlen.errors import ErlenError
-from erlen.migrations.schema import OWN_TABLES
+from erlen.migrations.schema import OWN_TABLES, unique_constraints
 
 __all__ = ["Choose", "ForeignKey", "Found", "Index", "Key", "Table", "read_database"]
 
@@ -131,7 +131,7 @@ def read_database(connection: Connection, choose: Choose | None = None) -> Found
             hidden = _hidden(connection, schema)
             names = [name for name in inspector.get_table_names(schema) if name not in OWN_TABLES and name not in hidden]
             if chosen := [name for name in names if choose.takes(name)]:
-                found.tables |= {table.key: table for table in _tables(inspector, schema, chosen)}
+                found.tables |= {table.key: table for table in _tables(inspector, connection, schema, chosen)}
             views = [*inspector.get_view_names(schema), *(inspector.get_materialized_view_names(schema) if dialect == "postgresql" else ())]
             views = [name for name in views if name not in hidden]
             found.views |= {(schema, view): _names(inspector.get_columns(view, schema)) for view in filter(choose.takes, views)}
@@ -144,7 +144,7 @@ def read_database(connection: Connection, choose: Choose | None = None) -> Found
     return found
 
 
-def _tables(inspector: Inspector, schema: str | None, names: Sequence[str]) -> Iterator[Table]:
+def _tables(inspector: Inspector, connection: Connection, schema: str | None, names: Sequence[str]) -> Iterator[Table]:
     """Read tables with one question for all where the database can answer that."""
     of: dict[str, Any] = {"schema": schema, "filter_names": names, "kind": ObjectKind.TABLE}
     columns, keys = inspector.get_multi_columns(**of), inspector.get_multi_pk_constraint(**of)
@@ -156,7 +156,8 @@ def _tables(inspector: Inspector, schema: str | None, names: Sequence[str]) -> I
         key = schema, name
         order = [column["name"] for column in columns[key]]
         foreign_keys = sorted((_foreign_key(each) for each in foreign.get(key, ())), key=lambda each: order.index(each.columns[0]))
-        unique = sorted(uniques.get(key, ()), key=lambda each: order.index(each["column_names"][0]))
+        unique = unique_constraints(connection, name, schema, uniques.get(key, ()))
+        unique = sorted(unique, key=lambda each: order.index(each["column_names"][0]))
         # MySQL makes an index for each unique constraint and, where there is none, for each foreign key.
         doubled = {each["name"] for each in unique}
         implied = {(each.name, each.columns) for each in foreign_keys} if inspector.dialect.name in ("mysql", "mariadb") else set()

@@ -32,6 +32,7 @@ from erlen.migrations.state import (
     full_name,
     read_state,
     schemas_of,
+    with_names_of,
 )
 from erlen.migrations.target import Target
 
@@ -133,7 +134,7 @@ def wanted(target: Target, connection: Connection) -> Wanted:
 def owned(before: State, after: State) -> State:
     """Leave out what migrations made by SQL of their own and no model has: nobody said that it should go."""
     tables = {}
-    for name, table in before.tables.items():
+    for name, table in with_names_of(before, after).tables.items():
         other = after.tables.get(name)
         columns = {each: column for each, column in table.columns.items() if column.declared or (other and each in other.columns)}
         parts = {key: part for key, part in table.parts.items() if part.declared or (other and key in other.parts)}

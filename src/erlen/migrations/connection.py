@@ -54,7 +54,7 @@ def scratch(target: Target) -> Generator[Connection, None, None]:
     On SQLite it is in memory; on a server it is made beside the target's, as `<name>_scratch_<process>`.
 
     Raises:
-        ErlenError: if the server refuses to make one.
+        ErlenError: if the server is not to be reached, or does not make one.
     """
     url = target.database.url(target.name)
     if target.dialect == "sqlite":
@@ -83,14 +83,30 @@ def _on_server(url: URL, statement: str) -> None:
     driver = make_engines(server, "thread", EngineOptions()).engine.url
     engine = create_engine(driver, poolclass=NullPool, isolation_level="AUTOCOMMIT")
     try:
-        with engine.connect() as connection:
-            connection.exec_driver_sql(statement.replace("%", "%%"))
+        connection = engine.connect()
     except DBAPIError as error:
         raise ErlenError(
-            f"the server does not make a scratch database, which migrations are tried in: {error.orig}\n"
-            f"  fix let the user make databases: on PostgreSQL `ALTER ROLE {url.username} CREATEDB`, on MySQL and MariaDB "
-            f"`GRANT ALL ON `{_pattern(str(url.database))}`.* TO …`"
+            f"no connection to the server, for a scratch database that migrations are tried in: {str(error.orig).strip()}\n"
+            "  fix start the server, or correct the address of the database"
         ) from error
+    try:
+        with connection:
+            connection.exec_driver_sql(statement.replace("%", "%%"))
+    except DBAPIError as error:
+        said = f"the server does not make a scratch database, which migrations are tried in: {str(error.orig).strip()}"
+        if _lacks_privilege(error):
+            said += (
+                f"\n  fix let the user make databases: on PostgreSQL `ALTER ROLE {url.username} CREATEDB`, on MySQL and MariaDB "
+                f"`GRANT ALL ON `{_pattern(str(url.database))}`.* TO …`"
+            )
+        raise ErlenError(said) from error
+
+
+def _lacks_privilege(error: DBAPIError) -> bool:
+    """Whether a statement was refused because of who asked: SQLSTATE on PostgreSQL, numbers of errors on MySQL and MariaDB."""
+    if getattr(error.orig, "sqlstate", None) == "42501":
+        return True
+    return error.orig is not None and bool(error.orig.args) and error.orig.args[0] in (1044, 1045, 1227)
 
 
 def _beside(name: str, more: str) -> str:

@@ -17,7 +17,7 @@ from erlen.migrations.migration import Migration, read_file
 from erlen.migrations.records import make_table, set_synced
 from erlen.migrations.render import Renderer
 from erlen.migrations.schema import OWN_TABLES
-from erlen.migrations.state import State, read_state
+from erlen.migrations.state import State, read_state, with_names_of
 from erlen.migrations.steps import Answers, write_steps
 from erlen.migrations.target import Target
 
@@ -50,7 +50,7 @@ def plan_sync(target: Target, ask: Callable[[State, State, list[Change]], Answer
     with connect(target) as connection, ExitStack() as stack:
         before = read_state(connection)
         after = wanted(target, stack.enter_context(scratch(target))).state
-        before.tables = {name: found for name, found in before.tables.items() if name in after.tables}
+        before.tables = {name: found for name, found in with_names_of(before, after).tables.items() if name in after.tables}
         changes = compare(before, after)
         answers = ask(before, after, changes) if changes else Answers()
         renderer = Renderer(connection.dialect)

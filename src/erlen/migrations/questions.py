@@ -70,6 +70,7 @@ class Asked:
         self._maps = dict(_pair(each) for each in maps)
         self._prompt = prompt
         self._open: list[Question] = []
+        self._undecided: set[tuple[Name, str]] = set()  # new columns that may be old ones
         self._changed: list[str] = []
 
     def __call__(self, before: State, after: State, changes: list[Change]) -> Answers:
@@ -129,7 +130,10 @@ class Asked:
             options=(f"--rename {pair.option}", f"--new {pair.new_option}"),
             choices=("r", "n"),
         )
-        return self._ask(question) == "r"
+        answer = self._ask(question)
+        if answer is None and pair.is_column:
+            self._undecided.add((pair.table, pair.new))
+        return answer == "r"
 
     def _values(self, changes: list[Change], after: State, answers: Answers) -> None:
         for change in changes:
@@ -139,7 +143,7 @@ class Asked:
             facts = column.facts
             if facts.nullable or facts.computed is not None or facts.identity is not None or facts.counted:
                 continue
-            if change.action == "+" and facts.default is not None:
+            if change.action == "+" and (facts.default is not None or (change.table, change.name) in self._undecided):
                 continue
             if change.action == "~" and not change.before.facts.nullable:
                 continue

@@ -12,7 +12,9 @@ from sqlalchemy.engine.reflection import Inspector
 from sqlalchemy.exc import SAWarning
 from sqlalchemy.types import Enum, NullType
 
-__all__ = ["OWN_TABLES", "Schema", "differences", "schema_of"]
+from erlen.migrations.sqlite_table import TableText, parse_table
+
+__all__ = ["OWN_TABLES", "Schema", "differences", "schema_of", "unique_constraints"]
 
 OWN_TABLES = ("erlen_migrations", "alembic_version")
 """Tables that keep account of migrations, and belong to no model."""
@@ -51,6 +53,44 @@ def differences(wanted: Schema, found: Schema) -> list[str]:
     return lines + [f"{part} is {found[part]}, not {wanted[part]}" for part in changed]
 
 
+def unique_constraints(
+    connection: Connection, table: str, schema: str | None, told: Sequence[Mapping[str, Any]]
+) -> Sequence[Mapping[str, Any]]:
+    """Return all UNIQUE constraints of a table.
+
+    On SQLite the inspector looks for them in the text of the table, and misses some, such as that of `email VARCHAR(100) UNIQUE`. SQLite
+    itself knows them all, but not their names: one that the inspector misses has None, unless it is written with its column.
+
+    Args:
+        connection: to the database.
+        table: the table's name.
+        schema: its schema; None for the default one.
+        told: what `Inspector.get_unique_constraints` says of it.
+    """
+    if connection.dialect.name != "sqlite":
+        return told
+    columns: dict[str, list[str]] = {}
+    for index, column in connection.execute(text(_SQLITE_UNIQUES), {"table": table, "schema": schema or "main"}):
+        columns.setdefault(index, []).append(column)
+    known = [each["column_names"] for each in told]
+    missed = [names for names in columns.values() if names not in known]
+    if not missed:
+        return told
+    written = parse_table(str(connection.scalar(text(_sqlite_table(schema, connection)), {"table": table})))
+    return [*told, *({"name": _sqlite_name(written, names), "column_names": names} for names in missed)]
+
+
+def _sqlite_table(schema: str | None, connection: Connection) -> str:
+    master = f"{connection.dialect.identifier_preparer.quote(schema or 'main')}.sqlite_master"
+    return f"SELECT sql FROM {master} WHERE type = 'table' AND lower(name) = lower(:table)"  # noqa: S608 - a quoted name
+
+
+def _sqlite_name(table: TableText, columns: Sequence[str]) -> str | None:
+    """Return the name of a UNIQUE that is written with its column, if it has one."""
+    column = table.column(columns[0]) if len(columns) == 1 else None
+    return next((clause.name for clause in column.clauses if clause.kind == "unique" and clause.name), None) if column else None
+
+
 def _table(inspector: Inspector, connection: Connection, table: str, schema: str | None) -> Iterator[tuple[str, str]]:
     full = _full(schema, table)
     comment, named = _comment(inspector, table, schema), connection.dialect.name != "sqlite"
@@ -67,7 +107,7 @@ def _table(inspector: Inspector, connection: Connection, table: str, schema: str
         target = _full(foreign["referred_schema"], foreign["referred_table"])
         what = f"{_list(foreign['constrained_columns'])} → {target} {_list(foreign['referred_columns'])} {options or ''}"
         yield f"foreign key {full} {(named and foreign['name']) or _list(foreign['constrained_columns'])}", what.strip()
-    unique = inspector.get_unique_constraints(table, schema=schema)
+    unique = unique_constraints(connection, table, schema, inspector.get_unique_constraints(table, schema=schema))
     doubled = {each["name"] for each in unique if connection.dialect.name in ("mysql", "mariadb")}  # there each is an index too
     for each in unique:
         yield f"unique {full} {(named and each['name']) or _list(each['column_names'])}", _list(each["column_names"])
@@ -153,6 +193,10 @@ def _matches(sql: str) -> bool:
     return False
 
 
+_SQLITE_UNIQUES = """
+    SELECT list.name, info.name FROM pragma_index_list(:table, :schema) list, pragma_index_info(list.name, :schema) info
+    WHERE list.origin = 'u' ORDER BY list.seq DESC, info.seqno
+"""
 _DEFAULT_OPTIONS = {("onupdate", "NO ACTION"), ("ondelete", "NO ACTION"), ("onupdate", "RESTRICT"), ("ondelete", "RESTRICT")}
 _TRIGGERS = {
     "sqlite": "SELECT name, sql FROM sqlite_master WHERE type = 'trigger'",

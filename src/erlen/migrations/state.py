@@ -15,7 +15,7 @@ from sqlalchemy.engine.reflection import Inspector
 from sqlalchemy.exc import CompileError, SAWarning
 from sqlalchemy.sql.ddl import sort_tables_and_constraints
 
-from erlen.migrations.schema import OWN_TABLES
+from erlen.migrations.schema import OWN_TABLES, unique_constraints
 
 __all__ = ["Check", "Detail", "Facts", "Foreign", "Index", "Key", "Name", "Part", "State", "TableState", "Unique", "read_state"]
 
@@ -185,7 +185,7 @@ def _read_table(inspector: Inspector, connection: Connection, name: Name) -> Tab
     schema, table = name
     columns = {each["name"]: _read_column(each, connection.dialect) for each in inspector.get_columns(table, schema=schema)}
     key = inspector.get_pk_constraint(table, schema=schema)
-    details = [*_read_constraints(inspector, name), *_read_indexes(inspector, connection, name)]
+    details = [*_read_constraints(inspector, connection, name), *_read_indexes(inspector, connection, name)]
     comment = None if connection.dialect.name == "sqlite" else inspector.get_table_comment(table, schema=schema)["text"]
     return TableState(
         name=name,
@@ -246,9 +246,9 @@ def type_text(kind: sa.types.TypeEngine[Any], dialect: Dialect) -> str:
 _SAME = {"INTEGER(11)": "INTEGER", "BIGINT(20)": "BIGINT", "SMALLINT(6)": "SMALLINT"}
 
 
-def _read_constraints(inspector: Inspector, name: Name) -> Iterator[Detail]:
+def _read_constraints(inspector: Inspector, connection: Connection, name: Name) -> Iterator[Detail]:
     schema, table = name
-    for each in inspector.get_unique_constraints(table, schema=schema):
+    for each in unique_constraints(connection, table, schema, inspector.get_unique_constraints(table, schema=schema)):
         yield Unique(tuple(map(str, each["column_names"])), each["name"], _options(each.get("dialect_options")))
     for foreign in inspector.get_foreign_keys(table, schema=schema):
         options = {
@@ -332,6 +332,27 @@ def _matches(sql: str) -> bool:
         if depth == 0:
             return place == len(sql) - 1
     return False
+
+
+def with_names_of(found: State, other: State) -> State:
+    """Give UNIQUE constraints without a name, as SQLite has them, the names that another schema has for the same columns."""
+    tables = dict(found.tables)
+    for name, table in found.tables.items():
+        named = {
+            part.facts.columns: part.facts
+            for key, part in (other.tables[name].parts if name in other.tables else {}).items()
+            if isinstance(part.facts, Unique) and part.facts.name is not None and key not in table.parts
+        }
+        parts = [_named(part, named) for part in table.parts.values()]
+        tables[name] = replace(table, parts={part_key(part.facts): part for part in parts})
+    return replace(found, tables=tables)
+
+
+def _named(part: Part, named: Mapping[tuple[str, ...], Unique]) -> Part:
+    facts = part.facts
+    if isinstance(facts, Unique) and facts.name is None and facts.columns in named:
+        return replace(part, facts=replace(facts, name=named[facts.columns].name))
+    return part
 
 
 # -- as models and operations declare it ------------------------------------------------------------------------------------

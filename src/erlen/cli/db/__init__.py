@@ -71,8 +71,13 @@ class Commands(click.Group):
         try:
             return super().resolve_command(ctx, args)
         except click.UsageError as error:
-            if args and (ours := HABITS.get(args[0].lower())):
+            from difflib import get_close_matches
+
+            word = args[0].lower() if args else ""
+            if ours := HABITS.get(word):
                 raise click.UsageError(f"{error.message.rstrip('.')}: here it is `erlen db {ours}`.", ctx) from None
+            if near := get_close_matches(word, COMMANDS, 1):
+                raise click.UsageError(f"No such command {args[0]!r}. Did you mean {near[0]!r}?", ctx) from None
             raise
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

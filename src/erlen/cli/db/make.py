@@ -124,6 +124,8 @@ def _write(made: Made, target: Target, package: str, *, dry_run: bool, is_sql: b
         written = write_migration(made.draft, target.folder(package), package)
         report_written(written)
         _lint(target, written)
+    else:
+        click.echo("nothing written")
     return _report_problems(made)
 
 

@@ -6,6 +6,7 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import click
@@ -109,7 +110,8 @@ def migrate(
             else:
                 from erlen.migrations.runner import migrate
 
-                migrate(target, to, options=options, observer=Progress(), fake=fake, every=every)
+                with closing(Progress()) as progress:
+                    migrate(target, to, options=options, observer=progress, fake=fake, every=every)
                 for function in load_site(spec).extensions.get("db.migrated", []):  # what plugins keep in step with the schema
                     function(target)
     if check and pending:
@@ -168,9 +170,11 @@ def rollback(
                 continue
             from erlen.migrations.runner import migrate, rollback
 
-            done = rollback(target, to, steps=steps, options=options, observer=Progress(asks=asks, is_back=True), fake=fake)
+            with closing(Progress(asks=asks, is_back=True)) as progress:
+                done = rollback(target, to, steps=steps, options=options, observer=progress, fake=fake)
             if redo and done:
-                migrate(target, done[0].revision, options=options, observer=Progress(quiet=True), every=True)
+                with closing(Progress(quiet=True)) as progress:
+                    migrate(target, done[0].revision, options=options, observer=progress, every=True)
 
 
 @click.command()
@@ -261,7 +265,8 @@ def reset(spec: str | None, *, names: Sequence[str], seeds: bool, yes: bool, for
         for target in found:
             empty(target)
             if target.migrations():
-                migrate(target, observer=Progress())
+                with closing(Progress()) as progress:
+                    migrate(target, observer=progress)
             else:
                 with target.database.engines(target.name).writer.begin() as connection:
                     target.metadata.create_all(connection)
@@ -286,11 +291,21 @@ class Progress(Observer):
         self._width = 0
         self._name = ""
         self._said = 0.0
+        self._is_open = False
+
+    def close(self) -> None:
+        """End the line of a migration that did not come to its end, so that an error has a line of its own."""
+        with self._lock:
+            if self._is_open:
+                click.echo()
+            self._is_open = False
 
     def planned(self, target: Target, plan: Plan) -> bool:
         if not self._quiet or not plan:
             _show(target, plan, is_back=self._is_back)
             _show_losses(target, plan)
+        if plan and not self._quiet:
+            click.echo()
         self._width = max((len(_name(step.migration)) for step in plan.steps), default=0)
         if not plan or not self._asks:
             return bool(plan)
@@ -306,6 +321,7 @@ class Progress(Observer):
         if self._live:
             with self._lock:
                 click.echo(f"  {self._name.ljust(self._width)}  {what} …", nl=False)
+                self._is_open = True
 
     def slow(self, statement: str, seconds: float, holders: list[str]) -> None:
         does = f"{seconds:.0f} s  {_cut(statement, 70)}"
@@ -314,6 +330,7 @@ class Progress(Observer):
         if self._live:
             with self._lock:
                 click.echo(f"\r\x1b[K  {self._name.ljust(self._width)}  {does}", nl=False)
+                self._is_open = True
         elif time.monotonic() - self._said >= _PAUSE:
             self._said = time.monotonic()
             self._line(f"  {self._name.ljust(self._width)}  {does}")
@@ -336,6 +353,7 @@ class Progress(Observer):
     def _line(self, text: str) -> None:
         with self._lock:
             click.echo(f"\r\x1b[K{text}" if self._live else text)
+            self._is_open = False
 
 
 def _options(lock_timeout: float, statement_timeout: float, wait: float, *, repeat: bool) -> Options:
@@ -445,7 +463,6 @@ def _show(target: Target, plan: Plan, *, is_back: bool = False) -> None:
         for step in plan.waiting:
             said = f"first deploy {step.migration.after_deploy}" if step.migration.after_deploy else step.migration.message
             click.echo(f"  {click.style(_name(step.migration).ljust(width), bold=True)}  {said}".rstrip())
-    click.echo()
 
 
 def _show_losses(target: Target, plan: Plan) -> None:
@@ -456,11 +473,11 @@ def _show_losses(target: Target, plan: Plan) -> None:
     from erlen.migrations.runner import known
 
     losses = losses_of(target, plan, set(known(target, note=lambda _: None)))
+    if losses:
+        click.echo()
     for loss in losses:
         rows = f"{loss.rows} {'row' if loss.rows == 1 else 'rows'}"
         click.echo(f"  deletes {loss.name}{click.style(f' with {rows}', fg='red') if loss.rows else ''}")
-    if losses:
-        click.echo()
 
 
 def _name(migration: Migration) -> str:
