@@ -234,3 +234,16 @@ app.use(Permissions())
     shown = run("db", "migrate")
     assert (shown.exit_code, "permissions of default" in shown.output) == (0, True), shown.output
     assert "permissions" not in run("db", "migrate", "--check").output
+
+
+def test_the_database_of_env_is_the_one_of_erlen_dev(folder: Path, write_app: WriteApp, start: Start) -> None:
+    write_app("sqlite:///code.db", "class Book(Base):\n    title: Mapped[str]\n")
+    (folder / ".env").write_text("DATABASE_URL=sqlite:///mine.db\n")
+    for command in ("make", "migrate"):
+        process = start("db", command)
+        output, _ = process.communicate(timeout=60)
+        assert (process.returncode, output.splitlines()[0]) == (0, "DATABASE_URL of .env"), output
+    assert ((folder / "mine.db").exists(), (folder / "code.db").exists()) == (True, False)
+    process = start("db", "status", DATABASE_URL="sqlite:///other.db")
+    output, _ = process.communicate(timeout=60)
+    assert ("of .env" in output, "other.db" in output) == (False, True), output

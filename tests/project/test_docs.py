@@ -73,7 +73,9 @@ def blocks_in(text: str) -> list[tuple[str, str]]:
 def run(folder: Path, *arguments: str, variables: str = "") -> subprocess.CompletedProcess[str]:
     """Run Python in the folder of a page, with the environment that its reader has, and variables such as `DEBUG=1 `."""
     kept = {
-        key: value for key, value in os.environ.items() if not key.startswith(("PYTEST_", "ERLEN_")) and key not in ("DEBUG", "SECRET_KEY")
+        key: value
+        for key, value in os.environ.items()
+        if not key.startswith(("PYTEST_", "ERLEN_")) and key not in ("COLUMNS", "DEBUG", "SECRET_KEY")
     }
     kept |= dict(word.split("=", 1) for word in shlex.split(variables))
     return subprocess.run(

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
-from asyncio import AbstractEventLoop, CancelledError, Event, Runner, get_running_loop, run_coroutine_threadsafe
+from asyncio import AbstractEventLoop, CancelledError, Event, Runner, Task, current_task, get_running_loop, run_coroutine_threadsafe
 from collections.abc import Coroutine
+from contextlib import suppress
 from queue import SimpleQueue
 from typing import Any, TypeAlias, TypeVar
 
@@ -36,11 +37,12 @@ class LoopThread:
             coroutine.close()
             raise RuntimeError("this would block the loop that has to answer: in the application itself, use AsyncClient")
         # What `coroutine` raises is handed over as a value: KeyboardInterrupt and SystemExit would end the loop.
-        future = run_coroutine_threadsafe(_outcome(coroutine), self._started())
+        loop, running = self._started(), list[Task[Any]]()
         try:
-            value, error = future.result()
-        except BaseException:
-            future.cancel()
+            value, error = run_coroutine_threadsafe(_outcome(coroutine, running), loop).result()
+        except BaseException:  # Ctrl-C may come before the future does, or after it
+            with suppress(RuntimeError):  # the loop has ended, and its tasks with it
+                loop.call_soon_threadsafe(_cancel, running)
             raise
         if error is not None:
             try:
@@ -92,10 +94,16 @@ def _serve(handover: Handover) -> None:
         runner.run(main())
 
 
-async def _outcome(coroutine: Coroutine[Any, Any, Value]) -> tuple[Value | None, BaseException | None]:
+async def _outcome(coroutine: Coroutine[Any, Any, Value], running: list[Task[Any]]) -> tuple[Value | None, BaseException | None]:
+    running.extend(filter(None, [current_task()]))
     try:
         return await coroutine, None
     except CancelledError:
         raise
     except BaseException as error:  # noqa: BLE001 - raised again in the thread that waits
         return None, error
+
+
+def _cancel(running: list[Task[Any]]) -> None:
+    for task in running:
+        task.cancel()

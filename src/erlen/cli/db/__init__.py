@@ -91,7 +91,21 @@ class Commands(click.Group):
 def command() -> None:
     """Migrations, and what is in the database.
 
+    Which database is said by the environment and, where it does not say, by
+    `.env`, as in `erlen dev`.
+
     \b
       erlen db make       write a migration of what changed in the models
       erlen db migrate    bring the database there
     """  # noqa: D301 - click keeps the lines after this mark
+    from pathlib import Path
+
+    from erlen.cli.environment import load_env_file
+    from erlen.errors import ConfigurationError
+
+    try:
+        said = [name for name in load_env_file(Path(".env")) if name.startswith("DATABASE_URL")]
+    except ConfigurationError as error:
+        raise click.ClickException(str(error)) from None
+    if said:
+        click.echo(f"{', '.join(said)} of .env", err=True)
